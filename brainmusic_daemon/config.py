@@ -1,0 +1,220 @@
+"""TOML and `--set` in, one frozen, fully checked `Config` out; the only reader of settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from brainmusic_daemon import registry
+from brainmusic_daemon.api import ConfigError, Mapper, Output, Source
+
+Hz = Annotated[float, Field(ge=0.1, le=1000)]
+BANDS: Mapping[str, tuple[float, float]] = {
+    "delta": (1.0, 4.0),
+    "theta": (4.0, 8.0),
+    "alpha": (8.0, 13.0),
+    "beta": (13.0, 30.0),
+    "gamma": (30.0, 45.0),
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SessionConfig(_Section):
+    """The tick, and how patiently devices are waited for."""
+
+    name: str = Field("brainmusic", min_length=1, description="name of this daemon")
+    tick_ms: float = Field(20.0, ge=2, lt=100, description="period of the tick, ms")
+    patience_s: float = Field(10.0, ge=0, description="wait this long for a source never seen yet, s; inf: for ever")
+    silence_s: float = Field(0.8, gt=0, le=10, description="no sample for this long: the source is lost, s")
+    status: bool = Field(True, description="show the live status line")
+
+
+class FeaturesConfig(_Section):
+    """What is taken from the signal, and with how much delay."""
+
+    delay_ms: float = Field(75.0, ge=0, le=2000, description="designed analysis delay of the kernels, ms")
+    kernel_s: float = Field(1.0, ge=0.1, le=8, description="length of the kernels, s")
+    bands: dict[str, tuple[Hz, Hz]] = Field(default_factory=lambda: dict(BANDS), description="band edges, Hz")
+    reference: Literal["none", "average"] = Field("none", description="re-reference: none, or the good channels' average")
+    montage: str = Field("", description="an mne montage name for channel names outside 10-20, e.g. biosemi64")
+    channels: list[str] = Field(default_factory=list, description="use only these channels; empty: all")
+    exclude: list[str] = Field(default_factory=list, description="leave these channels out")
+    regions: dict[str, list[str]] = Field(default_factory=dict, description="region → channels, beside 10-20's own")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.bands:
+            raise ValueError("bands: at least one band is needed")
+        for name, (low, high) in self.bands.items():
+            if low >= high:
+                raise ValueError(f"band '{name}' is {low} to {high} Hz: the lower edge comes first")
+            if not name.isidentifier():
+                raise ValueError(f"band name {name!r}: letters, digits and _ only")
+        return self
+
+
+class QualityConfig(_Section):
+    """When a channel counts as bad, and when the music stops following."""
+
+    flat_uv: float = Field(0.5, ge=0, description="peak to peak below this over a second: flat, µV")
+    rail_uv: float = Field(180_000.0, gt=0, description="beyond this the amplifier is railed, µV")
+    noise_uv: float = Field(100.0, gt=0, description="standard deviation above this, drift removed: noise, µV")
+    mains_ratio: float = Field(4.0, gt=0, description="mains amplitude over EEG amplitude (4–45 Hz) above this: loose")
+    good_share: float = Field(0.25, ge=0, le=1, description="share of good channels that the music needs")
+    hold_s: float = Field(2.0, ge=0, description="hold the controls this long before they glide to rest, s")
+    glide_s: float = Field(1.0, gt=0, description="time constant of the glide to rest and back, s")
+
+
+class BaselineConfig(_Section):
+    """How features become 0..1 around 0.5."""
+
+    memory_s: float = Field(120.0, ge=5, description="time constant of the adaptive baseline, s")
+    settle_s: float = Field(10.0, ge=0, description="good signal needed before the state is 'good', s")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The resolved set-up: sections as frozen models, plug-ins made but not opened."""
+
+    session: SessionConfig
+    features: FeaturesConfig
+    quality: QualityConfig
+    baseline: BaselineConfig
+    source: Source
+    mapper: Mapper
+    outputs: Mapping[str, Output]
+    origin: str  # file it came from, for messages
+    tables: Mapping[str, Any]  # the merged TOML, for `check` and for what is made anew
+
+    @property
+    def tick(self) -> float:
+        """Period of the tick in seconds."""
+        return self.session.tick_ms / 1000
+
+
+_SECTIONS: Mapping[str, type[_Section]] = {
+    "session": SessionConfig,
+    "features": FeaturesConfig,
+    "quality": QualityConfig,
+    "baseline": BaselineConfig,
+}
+_TABLES = (*_SECTIONS, "source", "mapper", "output")
+
+
+def folder() -> Path:
+    """Return the folder of the bundled configurations: in the package when installed, beside it in a checkout."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def load(file: str | Path | None = None, overrides: Sequence[str] = (), tables: Mapping[str, Any] | None = None) -> Config:
+    """Read a configuration (a path, or the bare name of a bundled one) and check all of it.
+
+    `overrides` are `section.key=value` texts, the value in TOML or a bare word; `tables` replace whole top-level
+    tables last.  Raises ConfigError with every problem at once.
+    """
+    path = _locate(file)
+    try:
+        merged: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for text in overrides:
+        _override(merged, text)
+    merged.update(tables or {})
+    return resolve(merged, str(path))
+
+
+def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
+    """Check merged tables and make the plug-ins.  Raises ConfigError with every problem at once."""
+    problems: list[tuple[str, str]] = [
+        (key, f"there is no section '{key}'{registry.did_you_mean(key, _TABLES)}") for key in tables if key not in _TABLES
+    ]
+    sections = {name: _section(name, model, tables.get(name, {}), problems) for name, model in _SECTIONS.items()}
+    source = _plugin("source", "source", tables.get("source", {"kind": "simulator"}), problems)
+    mapper = _plugin("mapper", "mapper", tables.get("mapper", {"kind": "direct"}), problems)
+    outputs: dict[str, Any] = {}
+    named = tables.get("output", {})
+    if not isinstance(named, Mapping):
+        problems.append(("output", "outputs are named tables: [output.osc], [output.audio], …"))
+        named = {}
+    for name, table in named.items():
+        where = f"output.{name}"
+        if isinstance(table, Mapping):
+            table = {"kind": name, **table}
+            if table.pop("enabled", True) is False:
+                continue
+        outputs[name] = _plugin("output", where, table, problems)
+    if problems:
+        lines = "\n".join(f"  {place}: {message}" for place, message in problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{count} in {origin or 'the configuration'}:\n{lines}")
+    return Config(**sections, source=source, mapper=mapper, outputs=outputs, origin=origin, tables=tables)
+
+
+def _locate(file: str | Path | None) -> Path:
+    if file is None:
+        return folder() / "default.toml"
+    path = Path(file).expanduser()
+    bundled = folder() / f"{file}.toml"
+    if path.is_file():
+        return path
+    if path.parent == Path() and bundled.is_file():
+        return bundled
+    known = [found.stem for found in folder().glob("*.toml")]
+    raise ConfigError(
+        f"there is no configuration '{file}': give a path, or one of the bundled names ({', '.join(sorted(known))})"
+    )
+
+
+def _override(tables: dict[str, Any], text: str) -> None:
+    key, separator, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not separator or len(parts) < 2 or not all(parts):
+        raise ConfigError(f"--set {text!r}: write it as section.key=value, e.g. --set features.delay_ms=100")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()  # a bare word is a string: --set source.kind=lsl
+    at = tables
+    for part in parts[:-1]:
+        at = at.setdefault(part, {})
+        if not isinstance(at, dict):
+            raise ConfigError(f"--set {text!r}: '{part}' is a value, not a table")
+    at[parts[-1]] = parsed
+
+
+def _section(name: str, model: type[_Section], table: Any, problems: list[tuple[str, str]]) -> Any:
+    if not isinstance(table, Mapping):
+        problems.append((name, f"is a table: write [{name}]"))
+        return None
+    known = [*model.model_fields]
+    for key in table:
+        if key not in known:
+            problems.append((f"{name}.{key}", f"there is no setting '{key}'{registry.did_you_mean(key, known)}"))
+    try:
+        return model(**{key: value for key, value in table.items() if key in known})
+    except ValidationError as error:
+        problems += registry.describe(error, name)
+        return None
+
+
+def _plugin(kind: str, where: str, table: Any, problems: list[tuple[str, str]]) -> Any:
+    if not isinstance(table, Mapping) or not isinstance(table.get("kind"), str):
+        problems.append((where, f'needs kind = "…": one of {", ".join(registry.names(kind))}'))
+        return None
+    settings = {key: value for key, value in table.items() if key != "kind"}
+    try:
+        return registry.build(kind, table["kind"], settings, where)
+    except registry.SettingErrors as error:
+        problems += error.problems
+        return None
