@@ -1,0 +1,30 @@
+"""Band powers in, overall activation out."""
+
+from __future__ import annotations
+
+import math
+
+from brainmusic_daemon.api import plugin
+from brainmusic_daemon.features.montage import Setup
+from brainmusic_daemon.features.spectral import Analysis
+
+
+@plugin
+class Activation:
+    """Geometric mean of all band powers above 4 Hz, in µV²: how much the cortex does over all, whatever the band.
+
+    The geometric mean gives each band the same say; the arithmetic one would be alpha under another name.
+    """
+
+    scale = "log"
+    spread = 0.4
+
+    def prepare(self, setup: Setup) -> bool:
+        """Return whether this set-up has what the feature needs."""
+        self._columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
+        return bool(self._columns)
+
+    def compute(self, analysis: Analysis) -> float:
+        row = analysis.pooled[0].tolist()
+        total = sum(math.log(row[column] + 1e-9) for column in self._columns)
+        return math.exp(total / len(self._columns))

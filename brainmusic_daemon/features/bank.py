@@ -1,0 +1,128 @@
+"""A window in, `Features` out: analysis, derived features, quality, baseline and state of one headset."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from brainmusic_daemon.api import Features, FloatArray, State, StreamInfo, Window
+from brainmusic_daemon.features.baseline import Baseline
+from brainmusic_daemon.features.gate import Gate
+from brainmusic_daemon.features.montage import Setup
+from brainmusic_daemon.features.quality import PERIOD_S, Quality
+from brainmusic_daemon.features.spectral import Analysis, SpectralBank
+
+
+class Feature(Protocol):
+    """One derived feature: a function of the tick's analysis."""
+
+    scale: str  # "log": judged on its logarithm, must be > 0; "linear"
+    spread: float  # the standard deviation to expect (of the logarithm, if so) before this person's own is known
+
+    def prepare(self, setup: Setup) -> bool:
+        """Look up what is needed; return False where this set-up lacks it: the feature is then left out."""
+
+    def compute(self, analysis: Analysis) -> float:
+        """Return the physical value, finite."""
+
+
+class FeatureBank:
+    """Everything between a window and its features.  Pure: no clock, no thread; the caller says what time it is."""
+
+    def __init__(
+        self,
+        info: StreamInfo,
+        setup: Setup,
+        spectral: SpectralBank,
+        derived: dict[str, Feature],
+        quality: Quality,
+        gate: Gate,
+        memory_s: float,
+    ) -> None:
+        self.setup, self.spectral, self.quality, self.gate = setup, spectral, quality, gate
+        self._derived = {name: feature for name, feature in derived.items() if feature.prepare(setup)}
+        pools = ["", *(f".{region}" for region in setup.regions), *(f".{channel}" for channel in setup.channels)]
+        banded = [band + pool for pool in pools for band in setup.bands]
+        base = [*banded, *self._derived]
+        self.names = (*base, *(f"raw.{name}" for name in base))
+        self.index = {name: i for i, name in enumerate(self.names)}
+        logarithmic = [True] * len(banded) + [feature.scale == "log" for feature in self._derived.values()]
+        spread = [0.8] * len(banded) + [feature.spread for feature in self._derived.values()]
+        self.baseline = Baseline(np.array(logarithmic), np.array(spread), memory_s)
+        self._n, self._n_pooled = len(base), (1 + len(setup.regions)) * len(setup.bands)
+        self._n_banded = len(banded)
+        self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
+        self._judge_every = max(1, round(PERIOD_S / setup.tick))
+        self._ticks, self._end = 0, 0
+        self._silent = np.zeros(len(info.channels))
+        self._values: FloatArray = np.full(2 * self._n, 0.5)
+        self._values[self._n :] = 0.0
+
+    def update(self, time: float, window: Window, *, alive: bool) -> Features:
+        """Return the features of the tick at `time`; without new samples (`alive` False) the last ones stay."""
+        values = self._values.copy()
+        share = 0.0
+        if alive:
+            self._analyse(window, values[self._n :])
+            share = float((self.quality.weights >= 0.5).mean())
+        filled = window.filled >= len(window.samples)
+        state = self.gate.update(alive=alive, share=share, filled=filled, learned_s=self.baseline.seconds)
+        if alive:
+            learn = state in (State.GOOD, State.CALIBRATING) and filled
+            self.baseline.update(values[self._n :], self.setup.tick, learn, values[: self._n])
+        self._values = values
+        return Features(
+            time=time,
+            sample_time=window.time,
+            names=self.names,
+            values=values,
+            index=self.index,
+            channels=self.setup.channels,
+            quality=self.quality.score if alive else self._silent,
+            state=state,
+        )
+
+    def _analyse(self, window: Window, raw: FloatArray) -> None:
+        analysis = self.spectral.analyse(window)
+        analysis.n_new, self._end = window.end - self._end, window.end
+        if self._ticks % self._judge_every == 0:
+            at_once = window.filled < len(window.samples)
+            eeg = analysis.power[:, self._eeg_columns].sum(axis=1)
+            self.quality.judge(window, eeg, self.spectral.mains_power, at_once=at_once)
+            self.spectral.set_weights(self.quality.weights)
+            analysis = self.spectral.analyse(window)
+        self._ticks += 1
+        raw[: self._n_pooled] = analysis.pooled.ravel()
+        raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
+        if self._derived:
+            raw[self._n_banded :] = [feature.compute(analysis) for feature in self._derived.values()]
+
+
+def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> FeatureBank:
+    """Make the bank for a stream from the configuration's sections `session`, `features`, `quality`, `baseline`."""
+    from brainmusic_daemon.features import montage
+
+    features, quality, baseline, tick = config.features, config.quality, config.baseline, config.tick
+    usable = {name: edges for name, edges in features.bands.items() if edges[0] < info.samplerate / 2 - 1}
+    setup = montage.setup(
+        info.channels, info.samplerate, tick, usable, montage=features.montage, named=features.regions
+    )
+    spectral = SpectralBank(setup, [features.delay_ms / 1000] * len(usable), features.kernel_s)
+    if features.reference == "average":
+        spectral.use_average_reference()
+    judge = Quality(
+        len(info.channels),
+        flat_uv=quality.flat_uv,
+        rail_uv=min(quality.rail_uv, info.rail_uv or quality.rail_uv),
+        noise_uv=quality.noise_uv,
+        mains_ratio=quality.mains_ratio,
+    )
+    gate = Gate(
+        good_share=quality.good_share,
+        hold_s=quality.hold_s,
+        glide_s=quality.glide_s,
+        settle_s=baseline.settle_s,
+        tick=tick,
+    )
+    return FeatureBank(info, setup, spectral, derived, judge, gate, baseline.memory_s)

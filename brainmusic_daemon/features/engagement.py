@@ -1,0 +1,25 @@
+"""Band powers in, the engagement index β/(α+θ) out."""
+
+from __future__ import annotations
+
+from brainmusic_daemon.api import plugin
+from brainmusic_daemon.features.montage import Setup
+from brainmusic_daemon.features.spectral import Analysis
+
+
+@plugin
+class Engagement:
+    """Beta over alpha plus theta, of all good channels: Pope, Bogart & Bartolome (1995), Biol. Psychol. 40:187-195."""
+
+    scale = "log"
+    spread = 0.7
+
+    def prepare(self, setup: Setup) -> bool:
+        """Return whether this set-up has what the feature needs."""
+        columns = [setup.band(name) for name in ("beta", "alpha", "theta")]
+        self._columns = [column for column in columns if column is not None]
+        return len(self._columns) == 3
+
+    def compute(self, analysis: Analysis) -> float:
+        beta, alpha, theta = (analysis.pooled[0, column] for column in self._columns)
+        return float(beta / (alpha + theta + 1e-9))

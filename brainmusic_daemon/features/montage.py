@@ -1,0 +1,118 @@
+"""Channel names in, regions and hemispheres out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from brainmusic_daemon.api import ConfigError
+
+REGIONS = ("frontal", "central", "temporal", "parietal", "occipital")
+
+# The letters of the 10-20 system and its 10-10 and 10-5 refinements (Oostenveld & Praamstra 2001), most specific first.
+_LETTERS: Mapping[str, str] = {
+    "FP": "frontal", "AFP": "frontal", "AFF": "frontal", "AF": "frontal", "FFT": "frontal", "FFC": "frontal",
+    "FFTT": "temporal", "FTT": "temporal", "FT": "temporal", "TTP": "temporal", "TPP": "temporal", "TP": "temporal",
+    "FCC": "central", "FC": "central", "CCP": "central", "CPP": "parietal", "CP": "parietal", "PPO": "parietal",
+    "PO": "occipital", "POO": "occipital", "OI": "occipital", "F": "frontal", "C": "central", "T": "temporal",
+    "P": "parietal", "O": "occipital", "I": "occipital", "N": "frontal",
+}  # fmt: skip
+_NAME = re.compile(r"^(?:EEG[ _-]*)?([A-Z]{1,4}?)(Z|\d{1,2}H?)(?:[-_ ./].*)?$", re.IGNORECASE)
+
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What features are prepared for: this headset, these bands, this tick."""
+
+    channels: tuple[str, ...]
+    samplerate: float  # Hz
+    tick: float  # s
+    bands: Mapping[str, tuple[float, float]]  # name → Hz
+    regions: Mapping[str, Indices]  # name → channel indices; only regions that have a channel
+    left: Indices  # channels over the left hemisphere
+    right: Indices
+
+    def band(self, name: str) -> int | None:
+        """Return the column of a band, or None where the configuration has no such band."""
+        return list(self.bands).index(name) if name in self.bands else None
+
+
+def region_of(channel: str) -> str | None:
+    """Return the region of a 10-20, 10-10 or 10-5 name (`Fc5.`, `EEG O1-REF`, `AF7`), None for any other name."""
+    match = _NAME.match(channel.strip().rstrip("."))
+    return _LETTERS.get(match[1].upper()) if match else None
+
+
+def side_of(channel: str) -> str | None:
+    """Return left (odd numbers), right (even) or midline (z) of a 10-20 name, None for any other name."""
+    match = _NAME.match(channel.strip().rstrip("."))
+    if not match or match[1].upper() not in _LETTERS:
+        return None
+    number = match[2].upper().rstrip("H")
+    if number == "Z":
+        return "midline"
+    return "left" if int(number) % 2 else "right"
+
+
+def setup(
+    channels: Sequence[str],
+    samplerate: float,
+    tick: float,
+    bands: Mapping[str, tuple[float, float]],
+    *,
+    montage: str = "",
+    named: Mapping[str, Sequence[str]] | None = None,
+) -> Setup:
+    """Sort channels into regions: by 10-20 names, by positions of an mne `montage`, and by the user's `named` regions.
+
+    Raises ConfigError for a montage that mne does not know.
+    """
+    region, side = [region_of(name) for name in channels], [side_of(name) for name in channels]
+    if montage:
+        for index, (found_region, found_side) in enumerate(_by_position(channels, montage)):
+            region[index], side[index] = found_region or region[index], found_side or side[index]
+    groups = {name: [i for i, of in enumerate(region) if of == name] for name in REGIONS}
+    lowered = [name.lower() for name in channels]
+    for name, members in (named or {}).items():
+        groups[name] = [lowered.index(member.lower()) for member in members if member.lower() in lowered]
+    return Setup(
+        channels=tuple(channels),
+        samplerate=samplerate,
+        tick=tick,
+        bands=dict(bands),
+        regions={name: np.array(members, np.intp) for name, members in groups.items() if members},
+        left=np.array([i for i, of in enumerate(side) if of == "left"], np.intp),
+        right=np.array([i for i, of in enumerate(side) if of == "right"], np.intp),
+    )
+
+
+def _by_position(channels: Sequence[str], montage: str) -> list[tuple[str | None, str | None]]:
+    """Give each electrode of an mne montage the region and side of the nearest electrode of the 10-05 system."""
+    import mne
+
+    try:
+        placed = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
+    except ValueError as error:
+        known = ", ".join(mne.channels.get_builtin_montages())
+        raise ConfigError(f"features.montage: mne has no montage '{montage}'; it has {known}") from error
+    reference = mne.channels.make_standard_montage("standard_1005").get_positions()["ch_pos"]
+    names = [name for name in reference if region_of(name)]
+    directions = _directions(np.array([reference[name] for name in names]))
+    found: list[tuple[str | None, str | None]] = []
+    for channel in channels:
+        if channel in placed:
+            nearest = names[int(np.argmax(directions @ _directions(placed[channel][None, :])[0]))]
+            found.append((region_of(nearest), side_of(nearest)))
+        else:
+            found.append((None, None))
+    return found
+
+
+def _directions(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(positions / np.linalg.norm(positions, axis=1, keepdims=True))

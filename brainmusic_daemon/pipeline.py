@@ -1,0 +1,62 @@
+"""Window → Features → Controls: one tick, pure; it knows no thread, clock, file or device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from brainmusic_daemon import registry
+from brainmusic_daemon.api import CONTROLS, Control, Controls, Features, Frame, Mapper, State, StreamInfo, Window
+from brainmusic_daemon.config import Config
+from brainmusic_daemon.features import bank
+from brainmusic_daemon.mapping.smoothing import Smoother
+
+
+class Pipeline:
+    """Turns the newest window into what the outputs are handed.
+
+    Made once per session; `prepare` is called for every headset that comes (other channels, another rate).  The same
+    windows at the same times give the same frames, to the last bit.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.mapper: Mapper = config.mapper
+        self.controls: Sequence[Control] = CONTROLS
+        self.smoother = Smoother(self.controls, getattr(self.mapper, "smoothing", {}), config.tick)
+        self.bank: bank.FeatureBank | None = None
+        self._rest = {control.name: control.rest for control in self.controls}
+        self._targets = dict(self._rest)
+        self._number = 0
+
+    def prepare(self, info: StreamInfo) -> None:
+        """Get ready for a stream: design its kernels, start its baseline anew.  Some ms; not for the tick."""
+        derived = {name: registry.build("feature", name, {}, name) for name in registry.names("feature")}
+        made = bank.build(info, self.config, derived)
+        self.mapper.prepare(made.names, self.config.tick)
+        self.bank = made  # last: from here on a tick uses it
+
+    @property
+    def n_taps(self) -> int:
+        """Length of the window that a tick needs, in samples."""
+        assert self.bank is not None
+        return self.bank.spectral.n_taps
+
+    def tick(self, time: float, window: Window, *, alive: bool) -> Frame:
+        """Return the frame that leaves at `time` (session seconds); `alive` False: the source is silent."""
+        assert self.bank is not None
+        features = self.bank.update(time, window, alive=alive)
+        controls = self._controls(features, self.bank.gate.follow)
+        self._number += 1
+        return Frame(time=time, number=self._number - 1, features=features, controls=Controls(time, controls))
+
+    def _controls(self, features: Features, follow: float) -> Mapping[str, float]:
+        """Map, glide towards rest by what the gate says, smooth."""
+        if features.state not in (State.HELD, State.LOST, State.RESTING):
+            self._targets.update(self.mapper.map(features))
+        rest = self._rest
+        glided = {name: rest[name] + follow * (value - rest[name]) for name, value in self._targets.items()}
+        return self.smoother.step(glided)
+
+    def explain(self, features: Features) -> Mapping[tuple[str, str], float]:
+        """Return (feature, control) → share of the control's range by which the feature moves it now."""
+        return self.mapper.explain(features)
