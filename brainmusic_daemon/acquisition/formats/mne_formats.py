@@ -1,0 +1,63 @@
+"""An EDF, BDF, FIF, BrainVision, EEGLAB … file in, read by mne; a `Take` of its EEG channels out."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from brainmusic_daemon.acquisition import labels
+from brainmusic_daemon.acquisition.formats.take import Take, even
+from brainmusic_daemon.api import ConfigError
+
+SUFFIXES = tuple(
+    f".{name}"
+    for name in "edf bdf gdf fif fif.gz vhdr ahdr set cnt mff nxe lay nedf cdt data mefd ns3 dat dap rs3".split()  # noqa: SIM905
+)
+
+
+def read(path: Path) -> Take:
+    """Read the whole file into memory.  Raises ConfigError when it cannot be read or holds no EEG."""
+    import mne
+
+    if path.suffix.lower() in (".eeg", ".vmrk") and path.with_suffix(".vhdr").is_file():
+        path = path.with_suffix(".vhdr")  # the three files of one BrainVision recording
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            raw = mne.io.read_raw(path, preload=False, verbose="error")
+            kinds = raw.get_channel_types()
+            columns = [i for i, kind in enumerate(kinds) if kind == "eeg"]
+            data = raw.get_data(picks=columns, verbose="error") if columns else np.zeros((0, 0))
+            samplerate = float(raw.info["sfreq"])
+    except Exception as error:  # whatever a reader makes of a damaged file is one message to the user
+        said = str(error).strip().splitlines()
+        raise ConfigError(f"cannot read the recording {path}: {said[0] if said else type(error).__name__}") from error
+    if not columns:
+        there = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
+        raise ConfigError(f"the recording {path} holds no EEG channels (there is {there or 'no channel at all'})")
+    given = [raw.ch_names[i] for i in columns]
+    keep = labels.eeg_columns(given)
+    samples = np.ascontiguousarray(data[keep].T, dtype=np.float64) * 1e6
+    if samples.shape[0] == 0:
+        raise ConfigError(f"the recording {path} holds no samples")
+    details = {"file": str(path), "format": type(raw).__name__.removeprefix("Raw")}
+    factor, remark = labels.scale(samples, stated=True)
+    if factor != 1:
+        samples *= factor
+    if remark:
+        details["units"] = remark
+    left = [given[i] for i in range(len(given)) if i not in set(keep)]
+    if left:
+        details["left out"] = ", ".join(left)
+    return Take(
+        name=path.name,
+        channels=labels.unique([labels.tidy(given[i]) for i in keep]),
+        samplerate=samplerate,
+        samples=samples,
+        runs=even(len(samples), samplerate),
+        uid=path.name,
+        details=details,
+    )
