@@ -133,6 +133,11 @@ def describe(error: Any, where: str) -> list[tuple[str, str]]:
     pairs = []
     for item in error.errors(include_url=False):
         place = ".".join([where, *(str(part) for part in item["loc"])]).strip(".")
-        message = item["msg"][:1].lower() + item["msg"][1:]
-        pairs.append((place, f"{message}, got {item['input']!r}" if item["type"] != "missing" else "is missing"))
+        message = item["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        if item["type"] == "missing":
+            message = "is missing"
+        elif item["input"] is not None and not isinstance(item["input"], Mapping):  # a table would hide the message
+            message = f"{message}, got {item['input']!r}"
+        pairs.append((place, message))
     return pairs

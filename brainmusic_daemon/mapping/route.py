@@ -1,0 +1,189 @@
+"""One table of settings in, the function from features to one control out: a route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from brainmusic_daemon.api import CONTROL, Control
+from brainmusic_daemon.mapping import curves
+from brainmusic_daemon.mapping.expression import Expression, nearest, parse
+from brainmusic_daemon.mapping.smoothing import Smoothing
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+_NAME = "[control]"  # no one can mistake it for a setting
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    # Eyes closed means strong alpha: lower, slower, softer, darker, in a larger room.
+    "fundamental_frequency": {"from": "engagement", "output": (110.0, 440.0), "curve": "exp", "smooth_s": 0.1},
+    "loudness": {"from": "activation", "output": (0.2, 0.9), "smooth_s": 0.03},
+    "brightness": {"from": "theta_alpha", "output": (0.05, 0.9), "smooth_s": 0.05},
+    "noise_amount": {"from": "beta", "output": (0.0, 0.3), "curve": "power", "smooth_s": 0.05},
+    "reverb": {"from": "connectivity | alpha", "output": (0.1, 0.8), "smooth_s": 0.3},
+    "attack_time": {"from": "engagement", "invert": True, "curve": "exp", "smooth_s": 0.1},
+    "tempo": {"from": "engagement", "output": (50.0, 130.0), "smooth_s": 0.5},
+    "mode": {"from": "asymmetry", "smooth_s": 0.5},
+    "complexity": {"from": "theta_alpha", "output": (0.1, 0.9), "smooth_s": 0.3},
+    "density": {"from": "beta", "output": (0.1, 0.8), "smooth_s": 0.3},
+}
+"""The wiring where a configuration gives none, in the order of CONTROLS."""
+
+
+class Route(BaseModel):
+    """What drives one control, and how.
+
+    The feature's value goes through the input range to 0..1, is stretched by `gain` around the middle, moved by
+    `offset`, turned round by `invert`, bent by the curve, and spread over the output range.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    control: str = Field(alias="[control]", description="the name of the table")
+    source: str = Field(alias="from", description="a feature, or an expression of features")
+    input: tuple[Number, Number] = Field((0.0, 1.0), description="range of the feature that is used")
+    output: tuple[Number, Number] = Field(
+        (0.0, 0.0), description="range of the control that is used; default: all of it"
+    )
+    curve: curves.Shape = Field("linear", description="linear, exp (musical for pitch), log, s or power")
+    amount: float | None = Field(None, gt=0, le=20, description="how strongly the curve bends")
+    invert: bool = Field(False, description="more of the feature: less of the control")
+    gain: float = Field(1.0, ge=0, le=100, description="stretches around the middle of the input range")
+    offset: float = Field(0.0, ge=-1, le=1, description="moves everything up or down, in shares of the range")
+    smooth_s: float = Field(0.1, ge=0, le=60, description="time constant of the smoothing, s")
+    slew: float | None = Field(None, gt=0, allow_inf_nan=False, description="greatest change per second")
+    dead_zone: float = Field(0.0, ge=0, allow_inf_nan=False, description="smaller changes are ignored, control's unit")
+    freeze: bool = Field(False, description="keep the control where it is")
+    enabled: bool = Field(True, description="false: the control stays at rest")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _helpful(cls, table: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Put what is wrong in words that lead out of it, «did you mean» included."""
+        try:
+            return handler(table)
+        except ValidationError as error:
+            lines = [_line(item) for item in error.errors(include_url=False)]
+            raise ValidationError.from_exception_data("route", lines) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, table: Any) -> Any:
+        """Let the default wiring of the same control speak for what a table without `from` leaves open."""
+        if not isinstance(table, Mapping) or table.get(_NAME) not in CONTROL:
+            return table
+        control = CONTROL[table[_NAME]]
+        whole = {"output": (control.low, control.high)}
+        default = {} if "from" in table else DEFAULTS.get(control.name, {})
+        return {**whole, **default, **table}
+
+    @field_validator("control")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in CONTROL:
+            raise ValueError(f"there is no control '{name}'{nearest(name, CONTROL)}")
+        return name
+
+    @field_validator("source")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse(text)
+        return text
+
+    @field_validator("input")
+    @classmethod
+    def _wide(cls, span: tuple[float, float]) -> tuple[float, float]:
+        if span[0] == span[1]:
+            raise ValueError("both ends are the same")
+        return span
+
+    @field_validator("output")
+    @classmethod
+    def _inside(cls, span: tuple[float, float], info: ValidationInfo) -> tuple[float, float]:
+        control = CONTROL.get(info.data.get("control", ""))
+        if control and not all(control.low <= end <= control.high for end in span):
+            raise ValueError(f"must stay within {control.low:g} to {control.high:g} {control.unit}".rstrip())
+        return span
+
+    @property
+    def target(self) -> Control:
+        return CONTROL[self.control]
+
+    @property
+    def expression(self) -> Expression:
+        return parse(self.source)
+
+    @property
+    def smoothing(self) -> Smoothing:
+        return Smoothing(self.smooth_s, self.slew, self.dead_zone, self.freeze)
+
+    def function(self, index: Mapping[str, int]) -> Callable[[Sequence[float]], float]:
+        """Return the control's target as a function of the features' values.  Raises KeyError for a missing feature."""
+        feature, (first, last), (low, high) = self.expression.compile(index), self.input, self.output
+        sign = -1.0 if self.invert else 1.0
+        scale = sign * self.gain / (last - first)
+        shift = 0.5 + sign * (self.offset - self.gain * 0.5) - scale * first
+        span, curve = high - low, curves.make(self.curve, self.amount, low, high)
+        if self.curve == "linear":  # the usual case, without the call
+
+            def straight(values: Sequence[float]) -> float:
+                u = scale * feature(values) + shift
+                return low + span * (u if 0.0 <= u <= 1.0 else 0.0 if u < 0.0 else 1.0)
+
+            return straight
+
+        def bent(values: Sequence[float]) -> float:
+            u = scale * feature(values) + shift
+            return low + span * curve(u if 0.0 <= u <= 1.0 else 0.0 if u < 0.0 else 1.0)
+
+        return bent
+
+
+def _line(item: ErrorDetails) -> InitErrorDetails:
+    """Reword one of pydantic's errors; the name of the control is the table's name, not a setting of it."""
+    message, place, given = item["msg"].removeprefix("Value error, "), item["loc"], item["input"]
+    if item["type"] == "extra_forbidden":
+        known = [field.alias or name for name, field in Route.model_fields.items() if name != "control"]
+        message = f"a route has no setting '{place[-1]}'{nearest(str(place[-1]), known)}"
+    elif item["type"] == "missing":
+        message, given = 'no feature drives this control by default: say which, e.g. from = "alpha"', None
+    elif place == (_NAME,):
+        place = ()
+    return InitErrorDetails(
+        type=PydanticCustomError("route", "{message}", {"message": message}), loc=place, input=given
+    )
+
+
+def _wired(tables: Any) -> Any:
+    """Tell every route which control it is for; without any `from`, put the default wiring underneath."""
+    if not isinstance(tables, Mapping):
+        return tables
+    if isinstance(latents := tables.get("z"), Mapping):  # [mapper.routes.z.0] is a table within a table to TOML
+        flat = {f"z.{number}": table for number, table in latents.items()}
+        tables = {name: table for name, table in tables.items() if name != "z"} | flat
+    own = any(isinstance(table, Route) or (isinstance(table, Mapping) and "from" in table) for table in tables.values())
+    named = {name: {**table, _NAME: name} if isinstance(table, Mapping) else table for name, table in tables.items()}
+    return named if own else {name: {_NAME: name} for name in DEFAULTS} | named
+
+
+Routes = Annotated[dict[str, Route], BeforeValidator(_wired)]
+"""Control → route.  Checked by pydantic; also makes the default wiring from an empty table."""
+
+
+def check(tables: Mapping[str, Any]) -> dict[str, Route]:
+    """Return checked routes.  Raises ValidationError (a ValueError) with all that is wrong."""
+    return TypeAdapter(Routes).validate_python(tables)
