@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from brainmusic_daemon.acquisition import formats
+from brainmusic_daemon.acquisition import formats, labels
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, EndOfStream, FloatArray, StreamInfo, plugin
 from brainmusic_daemon.clock import VirtualClock
 
@@ -25,6 +25,9 @@ class Recording:
     loop: Annotated[bool, Field(description="begin again at the end")] = False
     stream: Annotated[str, Field(description="name, type, source id or number of the XDF stream; empty: the EEG")] = ""
     board: Annotated[str, Field(description="BrainFlow board whose rows a BrainFlow CSV holds")] = ""
+    names: Annotated[list[str], Field(description="channel names, where the file has none or others")] = field(
+        default_factory=list
+    )
 
     _clock: Clock | None = field(default=None, init=False, repr=False)
     _samples: FloatArray = field(default_factory=lambda: np.zeros((0, 0)), init=False, repr=False)
@@ -50,7 +53,8 @@ class Recording:
         self._lap_count = runs[-1].number + runs[-1].stop - runs[-1].start
         self._laps, self._waits = 0, not isinstance(clock, VirtualClock)
         self._enter(0)
-        return StreamInfo(take.name, take.channels, take.samplerate, take.uid, take.rail_uv, take.details)
+        channels = labels.renamed(take.channels, self.names)
+        return StreamInfo(take.name, channels, take.samplerate, take.uid, take.rail_uv, take.details)
 
     def _enter(self, index: int) -> None:
         run = self._runs[index]

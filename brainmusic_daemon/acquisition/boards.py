@@ -1,0 +1,96 @@
+"""A BrainFlow board's name in; the library, quiet, and what it says about the board out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from brainmusic_daemon.acquisition import labels
+from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.registry import did_you_mean
+
+_RAILS_UV = {"CYTON": 187_500.0}  # ±4.5 V reference over the gain of 24 that the board starts with
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """BrainFlow's description of one board and preset: which row of its data holds what."""
+
+    id: int
+    name: str
+    samplerate: float
+    eeg_rows: tuple[int, ...]
+    channels: tuple[str, ...]
+    number_row: int | None
+    time_row: int | None
+    rail_uv: float | None
+
+
+def library() -> Any:
+    """Return `brainflow.board_shim`, its own log switched off.  Raises ConfigError when it is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # it loads its native part through pkg_resources, which warns of its own end
+            from brainflow import board_shim
+
+            board_shim.BoardShim.disable_board_logger()
+    except ImportError as error:
+        raise ConfigError(f'BrainFlow cannot be loaded ({error}): pip install brainflow "setuptools<81"') from error
+    return board_shim
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all boards that BrainFlow knows; no hardware is touched."""
+    return tuple(board.name for board in library().BoardIds if board.name != "NO_BOARD")
+
+
+def identify(board: str | int) -> tuple[int, str]:
+    """Return (id, name) for `CYTON_BOARD`, `cyton`, `muse 2` or `38`.  Raises ConfigError, with the nearest name."""
+    ids = library().BoardIds
+    text = str(board).strip()
+    if text.lstrip("-").isdigit():
+        for member in ids:
+            if member.value == int(text):
+                return int(member.value), str(member.name)
+        raise ConfigError(f"BrainFlow has no board with the number {text}: `brainmusic devices` lists the boards")
+    key = text.upper().replace(" ", "_").replace("-", "_")
+    for name in (key, f"{key}_BOARD"):
+        if name in ids.__members__ and name != "NO_BOARD":
+            return int(ids[name].value), name
+    short = {name.removesuffix("_BOARD").lower(): name for name in ids.__members__}
+    near = did_you_mean(key.removesuffix("_BOARD").lower(), [*short])
+    hint = near if near.startswith("; did") else "; `brainmusic devices` lists the boards"
+    raise ConfigError(f"BrainFlow has no board '{board}'{hint}")
+
+
+def describe(board_id: int, name: str, preset: str = "default") -> Board:
+    """Return where a board's data hold what.  Raises ConfigError when the board has no EEG there."""
+    shim = library()
+    try:
+        said = shim.BoardShim.get_board_descr(board_id, preset_of(preset))
+    except shim.BrainFlowError as error:
+        raise ConfigError(f"board {name} has no preset '{preset}'") from error
+    rows = tuple(said.get("eeg_channels") or said.get("exg_channels") or ())
+    if not rows or not said.get("sampling_rate"):
+        there = ", ".join(sorted(key.removesuffix("_channels") for key in said if key.endswith("_channels")))
+        raise ConfigError(f"board {name} has no EEG channels in its preset '{preset}' (there is {there or 'nothing'})")
+    given = [text for text in str(said.get("eeg_names", "")).split(",") if text]
+    given += [f"Ch{i + 1}" for i in range(len(given), len(rows))]
+    return Board(
+        id=board_id,
+        name=name,
+        samplerate=float(said["sampling_rate"]),
+        eeg_rows=rows,
+        channels=labels.unique([labels.tidy(text) for text in given[: len(rows)]]),
+        number_row=said.get("package_num_channel"),
+        time_row=said.get("timestamp_channel"),
+        rail_uv=next((rail for start, rail in _RAILS_UV.items() if name.startswith(start)), None),
+    )
+
+
+def preset_of(preset: str) -> int:
+    """Return the number of `default`, `auxiliary` or `ancillary`."""
+    return int(library().BrainFlowPresets[f"{preset.upper()}_PRESET"].value)
