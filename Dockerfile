@@ -1,0 +1,34 @@
+# The daemon without a sound card: OSC by default.
+#   docker build -t brainmusic .
+#   docker run --rm --network host brainmusic                               OSC to 127.0.0.1 of this computer (Linux)
+#   docker run --rm brainmusic run --set output.audio.enabled=false \
+#       --set 'output.osc.targets=["host.docker.internal:57120"]'           the same with Docker Desktop
+#   docker run --rm --network host -v "$PWD:/data" brainmusic run --config my.toml
+#   docker run --rm -v "$PWD:/data" brainmusic render session.xdf --wav session.wav --controls session.csv
+# LSL finds streams by multicast (UDP 16571) and carries them over TCP and UDP 16572-16604: only --network host lets that through.
+# A serial headset needs --device=/dev/ttyUSB0 and --group-add dialout.
+
+FROM python:3.13-slim AS build
+RUN python -m venv /opt/brainmusic
+ENV PATH=/opt/brainmusic/bin:$PATH
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY configs configs
+COPY brainmusic_daemon brainmusic_daemon
+RUN pip install --no-cache-dir -c constraints.txt .
+
+FROM python:3.13-slim
+# libportaudio2: outputs/audio.py imports with it, and sound works where a device or a PulseAudio socket is handed in.
+# liblsl and BrainFlow's libraries come in their Python packages.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libportaudio2 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 1000 brainmusic \
+    && install -d -o brainmusic /data
+COPY --from=build /opt/brainmusic /opt/brainmusic
+ENV PATH=/opt/brainmusic/bin:$PATH PYTHONUNBUFFERED=1
+USER brainmusic
+WORKDIR /data
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["brainmusic"]
+CMD ["run", "--set", "output.audio.enabled=false"]
