@@ -1,0 +1,308 @@
+"""One source in, its newest window out: opens, reads, notices silence, reopens; a thread live, `pump` offline."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from brainmusic_daemon.acquisition.ring import Ring
+from brainmusic_daemon.acquisition.timeline import COUNTERS, Timeline
+from brainmusic_daemon.api import (
+    BrainmusicError,
+    Chunk,
+    Clock,
+    ConfigError,
+    EndOfStream,
+    Source,
+    SourceLost,
+    StreamInfo,
+)
+
+log = logging.getLogger(__name__)
+
+READ_S = 0.05  # one read waits at most this long, so silence and `stop` are noticed soon
+POLL_S = 0.0005  # pause after a read that returned at once with nothing
+FIRST_SAMPLE_S = 5.0  # a board just opened may take longer than `silence_s` to deliver its first sample
+BACKOFF_S = (0.25, 5.0)  # first and longest pause between attempts
+BACKOFF_JITTER = 0.2  # ± share of a pause, so several programs do not retry in step
+SPARE_S = 2.0  # the ring is this much longer than four windows
+SAME_RATE = 2e-3  # estimated rates differ by this much from one opening to the next
+
+
+class SourceState(StrEnum):
+    """What the source does."""
+
+    OPENING = "opening"  # being opened, or opened and nothing has come yet
+    STREAMING = "streaming"
+    LOST = "lost"  # silent or gone; it is reopened with growing pauses
+    ENDED = "ended"  # a recording has been read to its end
+    FAILED = "failed"  # for good: see `error`
+
+
+class Setup(NamedTuple):
+    """What belongs together: read once, use together."""
+
+    generation: int  # grows with every new ring: everything prepared for the old one must be prepared again
+    info: StreamInfo | None  # of the selected channels
+    ring: Ring | None
+
+
+class Acquisition:
+    """Owns the source and the ring.
+
+    Either `start` … `stop` (one thread, real time) or `pump` before every tick (offline); never both.  All attributes
+    and properties may be read from any thread; each is replaced as a whole, none is changed in place.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock,
+        *,
+        window_s: float,
+        channels: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        silence_s: float = 0.8,
+        seed: int = 0,
+    ) -> None:
+        """`window_s`: the longest window that will be asked for; `seed`: of the pauses' jitter."""
+        self.silence_s = silence_s
+        self.setup = Setup(0, None, None)
+        self.state = SourceState.OPENING
+        self.error: BrainmusicError | None = None  # why there are no samples now; None while they come
+        self.seen = False  # whether samples ever came
+        self.last_message = ""
+        self._source, self._clock, self._window_s = source, clock, window_s
+        self._channels, self._exclude = tuple(channels), tuple(exclude)
+        self._name = type(source).__module__.rpartition(".")[2]
+        self._random = random.Random(seed)
+        self._counts = dict.fromkeys((*COUNTERS, "reconnects"), 0)
+        self._timeline: Timeline | None = None
+        self._picks: list[int] | None = None  # None: all channels as they come
+        self._n_source = 0  # channels the source delivers
+        self._is_open = False
+        self._attempt = 0
+        self._retry_at = -math.inf
+        self._heard = -math.inf  # arrival of the newest sample, or the opening
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    # --- for readers ----------------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        return self.setup.generation
+
+    @property
+    def info(self) -> StreamInfo | None:
+        """The stream with its selected channels; None until the source was open for the first time."""
+        return self.setup.info
+
+    @property
+    def ring(self) -> Ring | None:
+        return self.setup.ring
+
+    @property
+    def arrival(self) -> float:
+        """Session seconds at which the newest sample arrived; −inf before the first."""
+        ring = self.setup.ring
+        return -math.inf if ring is None else ring.arrival
+
+    def alive(self, now: float) -> bool:
+        """Whether samples arrived within `silence_s` before `now` (session seconds)."""
+        return self.state is SourceState.STREAMING and now - self._heard <= self.silence_s
+
+    def counters(self) -> Mapping[str, int]:
+        """All that was repaired or lost since the start; see `timeline.COUNTERS`, and `reconnects`."""
+        return dict(self._counts)
+
+    # --- for the owner --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the acquisition thread."""
+        self._thread = threading.Thread(target=self._run, name="acquisition", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End the thread and close the source.  Idempotent, never raises.
+
+        A source that blocks in `open` for longer than `timeout` seconds is left to end by itself.
+        """
+        self._stopping.set()
+        thread = self._thread
+        if thread is None:
+            self._close()
+        elif thread is not threading.current_thread():
+            thread.join(timeout)
+            if thread.is_alive():
+                log.warning("source '%s' does not let go; leaving it behind", self._name)
+
+    def pump(self) -> None:
+        """Read all that there is until now; offline, before every tick.
+
+        Raises EndOfStream at the end, and ConfigError where trying again is of no use.
+        """
+        while self._step(0.0):
+            pass
+        if self.state is SourceState.ENDED:
+            raise EndOfStream
+        if self.state is SourceState.FAILED and self.error is not None:
+            raise self.error
+
+    # --- the acquisition thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set() and self.state not in (SourceState.ENDED, SourceState.FAILED):
+                if not self._is_open and self._clock.wait_until(self._retry_at, self._stopping):
+                    break
+                before = self._clock.now()
+                try:
+                    came = self._step(READ_S)
+                except Exception as error:  # a bug in a plug-in must not end the music
+                    log.debug("source '%s'", self._name, exc_info=True)
+                    self._lose(SourceLost(f"source '{self._name}' failed: {type(error).__name__}: {error}"))
+                    continue
+                if not came and self._is_open and self._clock.now() - before < POLL_S:
+                    self._stopping.wait(POLL_S)
+        finally:
+            self._close()
+
+    def _step(self, timeout: float) -> bool:
+        """Open, or read once; return whether to go on at once."""
+        if self.state is SourceState.ENDED or self.state is SourceState.FAILED:
+            return False
+        try:
+            if not self._is_open:
+                if self._clock.now() < self._retry_at:
+                    return False
+                self._open()
+            chunk = self._source.read(timeout)
+            now = self._clock.now()
+            if chunk is not None and len(chunk.times):
+                self._take(chunk, now)
+                return True
+            limit = self.silence_s if self.state is SourceState.STREAMING else max(self.silence_s, FIRST_SAMPLE_S)
+            if now - self._heard > limit:
+                raise SourceLost(f"source '{self._name}': no sample for {now - self._heard:.1f} s")
+        except EndOfStream:
+            if self._timeline is not None:
+                self._timeline.flush()
+            self._close()
+            self._tell(SourceState.ENDED, f"source '{self._name}' has ended")
+        except SourceLost as error:
+            self._lose(error)
+        except ConfigError as error:
+            self._close()
+            self.error = error
+            self._tell(SourceState.FAILED, str(error))
+        return False
+
+    def _open(self) -> None:
+        log.debug("opening source '%s', attempt %d", self._name, self._attempt + 1)
+        self._is_open = True  # so that a half-opened source is closed too
+        info = self._source.open(self._clock)
+        self._heard = self._clock.now()
+        if not (math.isfinite(info.samplerate) and info.samplerate > 0):
+            raise ConfigError(f"source '{self._name}' states a rate of {info.samplerate} Hz; it must be above 0")
+        picks = select(info.channels, self._channels, self._exclude)
+        self._n_source = len(info.channels)
+        self._picks = None if picks == list(range(self._n_source)) else picks
+        if self._picks is not None:
+            info = replace(info, channels=tuple(info.channels[i] for i in picks))
+        old = self.setup
+        if (
+            old.info is not None
+            and self._timeline is not None
+            and old.info.channels == info.channels
+            and math.isclose(old.info.samplerate, info.samplerate, rel_tol=SAME_RATE)
+        ):
+            self.setup = old._replace(info=replace(info, samplerate=old.info.samplerate))
+            self._timeline.resume()
+            return
+        window = max(1, math.ceil(self._window_s * info.samplerate))
+        ring = Ring(len(picks), 4 * window + math.ceil(SPARE_S * info.samplerate), window)
+        self._timeline = Timeline(ring, info.samplerate, self._counts)
+        self.setup = Setup(old.generation + 1, info, ring)
+
+    def _take(self, chunk: Chunk, now: float) -> None:
+        assert self._timeline is not None
+        if chunk.samples.shape != (len(chunk.times), self._n_source):
+            raise SourceLost(
+                f"source '{self._name}' delivered an array of shape {chunk.samples.shape} "
+                f"where {(len(chunk.times), self._n_source)} was announced"
+            )
+        if self._picks is not None:
+            chunk = Chunk(chunk.samples[:, self._picks], chunk.times, chunk.first)
+        if not self._timeline.push(chunk, now):
+            return  # the same samples once more are not a sign of life
+        self._heard = now
+        if self.state is not SourceState.STREAMING:
+            info = self.setup.info
+            assert info is not None
+            if self.seen:
+                self._counts["reconnects"] += 1
+            self.seen, self.error, self._attempt = True, None, 0
+            back = " again" if self._counts["reconnects"] else ""
+            self._tell(
+                SourceState.STREAMING,
+                f"source '{info.name}' is streaming{back}: {len(info.channels)} channels at {info.samplerate:g} Hz",
+            )
+
+    def _lose(self, error: SourceLost) -> None:
+        self._close()
+        first, longest = BACKOFF_S
+        pause = min(longest, first * 2.0 ** min(self._attempt, 10))
+        self._attempt += 1
+        self._retry_at = self._clock.now() + pause * (1.0 + self._random.uniform(-BACKOFF_JITTER, 0.0))
+        self.error = error
+        if self.state is SourceState.LOST:
+            self.last_message = str(error)
+            log.debug("%s", error)
+        else:
+            self._tell(SourceState.LOST, str(error))
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            try:
+                self._source.close()
+            except Exception:  # it should not, but closing goes on
+                log.debug("closing source '%s'", self._name, exc_info=True)
+
+    def _tell(self, state: SourceState, message: str) -> None:
+        self.state, self.last_message = state, message
+        level = logging.WARNING if state in (SourceState.LOST, SourceState.FAILED) else logging.INFO
+        log.log(level, "%s", message)
+
+
+def select(names: Sequence[str], channels: Sequence[str], exclude: Sequence[str]) -> list[int]:
+    """Return the indices of `channels` (all where empty; in the device's order) less `exclude`; case does not matter.
+
+    Raises ConfigError for a name that the device does not have, and when none is left.
+    """
+    known = {name.casefold(): i for i, name in reversed(list(enumerate(names)))}
+    for setting, wanted in (("channels", channels), ("exclude", exclude)):
+        for name in wanted:
+            if name.casefold() not in known:
+                near = difflib.get_close_matches(name.casefold(), known, n=1)
+                hint = f"did you mean '{names[known[near[0]]]}'?" if near else f"there is {', '.join(names)}"
+                raise ConfigError(f"features.{setting}: the source has no channel '{name}'; {hint}")
+    out = {name.casefold() for name in exclude}
+    inside = {name.casefold() for name in channels}
+    picks = [
+        i for i, name in enumerate(names) if (not inside or name.casefold() in inside) and name.casefold() not in out
+    ]
+    if not picks:
+        raise ConfigError(
+            f"no channel is left: the source has {', '.join(names) or 'none'}; "
+            "change features.channels or features.exclude"
+        )
+    return picks

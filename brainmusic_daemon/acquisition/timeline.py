@@ -1,0 +1,271 @@
+"""Raw chunks of one source in, evenly spaced finite samples into the ring out; every repair is counted."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainmusic_daemon.acquisition.linefit import LineFit
+from brainmusic_daemon.acquisition.ring import Ring
+from brainmusic_daemon.api import Chunk, FloatArray
+
+FILL_S = 0.25  # gaps up to this long are bridged, longer ones restart the window
+STEP_S = 600.0  # a longer jump is a stepped clock or counter rather than that many lost samples
+REWIND_S = 2.0  # sample numbers that fall back further than this were restarted by the device
+HOLD_S, HOLD_CLEAN = 0.2, 3  # a step in time is believed when it lasts this long (jittering times), this many (exact)
+RECENT = 64  # an exact duplicate is looked for among this many samples
+GREATEST_UV = 1e10  # nothing measured is as large as 10 kV; it would overflow float32 further on
+REPAIRED_S = 1.0  # a channel counts as repaired until this long after its last repaired sample
+
+COUNTERS = (
+    "samples",  # measured samples that went into the ring
+    "gaps",  # places where samples are missing
+    "lost",  # samples that are missing there
+    "filled",  # of those, bridged by interpolation
+    "restarts",  # of the window: after gaps too long to bridge, stepped clocks, reconnections
+    "backward",  # steps back of sample numbers or times
+    "duplicates",  # samples dropped because they had come before
+    "nonfinite",  # NaN, infinite and absurd values (and times) repaired
+    "clock_steps",  # jumps of the source's clock or counter
+)
+
+
+class Timeline:
+    """One per ring; called by the acquisition thread only, `counts` may be read by any.
+
+    Where the source numbers its samples, the numbers alone decide what is missing.  Elsewhere a lasting deviation from
+    the fitted line does; while it is not known yet whether a deviation lasts, samples are held back (at most HOLD_S).
+    The decision is taken sample by sample, so chunking cannot change the result.
+    """
+
+    def __init__(self, ring: Ring, samplerate: float, counts: dict[str, int] | None = None) -> None:
+        """`counts` are carried on from an earlier ring."""
+        self.counts = dict.fromkeys(COUNTERS, 0) if counts is None else counts
+        self._ring, self._rate, self._fit = ring, samplerate, LineFit(samplerate)
+        self._next: int | None = None  # number of the next sample, where the source counts
+        self._fallen: int | None = None  # while numbers repeat: the one after the newest of those dropped
+        self._last_time = -math.inf
+        self._restart = False
+        self._gap = 0  # samples to bridge ahead of the next ones
+        self._held: list[tuple[float, npt.NDArray[Any]]] = []  # (time, row) of samples that await a decision
+        self._recent: deque[tuple[float, npt.NDArray[Any]]] = deque(maxlen=RECENT)
+        self._behind = 0  # numbered samples in a row whose times are off the line
+        self._last: npt.NDArray[Any] = np.zeros(ring.n_channels)  # newest row, finite
+        self._seen = np.zeros(ring.n_channels, dtype=np.bool_)  # channels that were finite at least once
+        self._whole = False  # all of them
+        self._bad_until = np.zeros(ring.n_channels, dtype=np.int64)  # ring position up to which a channel is "repaired"
+        self._any_bad_until = 0
+
+    def resume(self) -> None:
+        """Expect a new beginning: the source was reopened.  Samples held back are let in first."""
+        self.flush()
+        self._next, self._fallen, self._last_time, self._behind = None, None, -math.inf, 0
+        self._recent.clear()
+        self._fit.line = None
+        self._restart, self._gap = True, 0
+
+    def flush(self) -> None:
+        """Let in what is held back: nothing more will come to decide by."""
+        if self._held:
+            self._release(self._ring.arrival)
+
+    def push(self, chunk: Chunk, arrival: float) -> int:
+        """Take a chunk that arrived at `arrival`; return how many of its samples were new."""
+        samples, times, first = chunk.samples, chunk.times.tolist(), chunk.first
+        if not times:
+            return 0
+        if first is None:
+            return self._by_time(samples, times, arrival)
+        if first == self._next:
+            self._next, self._fallen = first + len(times), None
+            self._numbered(samples, times, arrival)
+            return len(times)
+        return self._by_number(samples, times, first, arrival)
+
+    # --- sources that number their samples ------------------------------------------------------------------------
+
+    def _by_number(self, samples: FloatArray, times: list[float], first: int, arrival: float) -> int:
+        """Numbers jumped, fell back, or are the first ones."""
+        counts, step = self.counts, 0 if self._next is None else first - self._next
+        if step > 0:
+            self._missing(step, step / self._rate)
+        elif step < -REWIND_S * self._rate:
+            counts["clock_steps"] += 1
+            self._anew()
+        elif step < 0:
+            counts["backward"] += self._fallen is None or first < self._fallen
+            known = min(-step, len(times))
+            counts["duplicates"] += known
+            if known == len(times):
+                self._fallen = first + known
+                return 0
+            samples, times, first = samples[known:], times[known:], first + known
+        self._fallen = None
+        self._next = first + len(times)
+        self._numbered(samples, times, arrival)
+        return len(times)
+
+    def _numbered(self, samples: FloatArray, times: list[float], arrival: float) -> None:
+        """Nothing is missing between these samples whatever their times say; follow the times."""
+        fit, at, n = self._fit, 0, len(times)
+        while True:
+            on = fit.advance(times, at, self._last_time)
+            if on > at:
+                self._behind, self._last_time = 0, times[on - 1]
+            if on == n:
+                break
+            time = self._finite(times[on], 1, arrival)
+            if time < self._last_time:
+                self.counts["backward"] += 1
+            self._behind = self._behind + 1 if abs(fit.deviation(time)) > fit.tolerance else 0
+            if self._behind >= self._patience():
+                self.counts["clock_steps"] += 1
+                self._behind = 0
+                fit.anchor(time)
+            fit.accept(time)
+            self._last_time, at = time, on + 1
+            if at == n:
+                break
+        self._emit(samples, arrival)
+
+    # --- sources that only give times -----------------------------------------------------------------------------
+
+    def _by_time(self, samples: FloatArray, times: list[float], arrival: float) -> int:
+        fit, at, n, new = self._fit, 0, len(times), len(times)
+        while at < n:
+            if not self._held:
+                on = fit.advance(times, at, self._last_time)
+                if on > at:
+                    self._recent.extend(zip(times[at:on], samples[at:on], strict=True))
+                    self._last_time = times[on - 1]
+                    self._emit(samples[at:on], arrival)
+                    at = on
+                    continue
+            new -= not self._odd(times[at], samples[at], arrival)
+            at += 1
+        return new
+
+    def _odd(self, time: float, row: npt.NDArray[Any], arrival: float) -> bool:
+        """Take a sample whose time is off the line, or not later than the one before; return whether it is new."""
+        fit, held, counts = self._fit, self._held, self.counts
+        time = self._finite(time, len(held) + 1, arrival)
+        if time <= self._last_time:
+            if self._is_known(time, row):
+                counts["duplicates"] += 1
+                return False
+            counts["backward"] += time < self._last_time
+        self._recent.append((time, row))
+        self._last_time = time
+        held.append((time, row))
+        deviation, first = fit.deviation(time, len(held)), fit.deviation(held[0][0])
+        if abs(deviation) <= fit.tolerance or (deviation > 0) != (first > 0):
+            self._release(arrival)  # it was jitter
+        elif len(held) >= self._patience():
+            step = sum(fit.deviation(late, i + 1) for i, (late, _) in enumerate(held)) / len(held)
+            if 0 < step <= STEP_S:
+                self._missing(round(step / fit.period), step)
+            else:
+                counts["clock_steps"] += 1
+                if abs(step) > FILL_S:
+                    self._anew()
+            fit.anchor(held[0][0] - first + step)
+            self._release(arrival)
+        return True
+
+    def _is_known(self, time: float, row: npt.NDArray[Any]) -> bool:
+        """Whether this very sample came before.  A flat signal says nothing: its samples are all alike."""
+        mine, recent = row.tobytes(), self._recent
+        for i in range(len(recent) - 1, -1, -1):
+            if recent[i][0] == time and recent[i][1].tobytes() == mine:
+                return i == 0 or recent[i - 1][1].tobytes() != mine
+        return False
+
+    def _release(self, arrival: float) -> None:
+        held, self._held = self._held, []
+        for time, _ in held:
+            self._fit.accept(time)
+        self._emit(np.array([row for _, row in held]), arrival)
+
+    # --- both -----------------------------------------------------------------------------------------------------
+
+    def _finite(self, time: float, ahead: int, arrival: float) -> float:
+        """Return `time`, or what the line says where the source gave none."""
+        if math.isfinite(time):
+            return time
+        self.counts["nonfinite"] += 1
+        return arrival if self._fit.line is None else self._fit.line + ahead * self._fit.period
+
+    def _patience(self) -> int:
+        """For how many samples in a row a deviation must last to be believed."""
+        return HOLD_CLEAN if self._fit.clean else max(HOLD_CLEAN, round(HOLD_S * self._rate))
+
+    def _missing(self, n: int, seconds: float) -> None:
+        """Note that `n` samples are missing ahead of the next one."""
+        if seconds > STEP_S:
+            self.counts["clock_steps"] += 1
+            self._anew()
+            return
+        self.counts["gaps"] += 1
+        self.counts["lost"] += n
+        if seconds > FILL_S:
+            self._anew()
+        else:
+            self._gap += n
+            self._fit.skip(n)
+
+    def _anew(self) -> None:
+        """Begin a new stretch: the samples to come have nothing to do with those before."""
+        self._restart, self._gap, self._fit.line = True, 0, None
+
+    def _emit(self, samples: npt.NDArray[Any], arrival: float) -> None:
+        """Repair and bridge what must be, and publish."""
+        ring, counts, offset = self._ring, self.counts, None
+        counts["samples"] += len(samples)
+        flat = samples.ravel()
+        # one dot product sees NaN, infinities and absurd values (|x| ≥ GREATEST_UV) alike, and warns of none
+        if not (self._whole and flat.dot(flat) < GREATEST_UV**2):
+            samples, offset = self._repair(samples)
+        if self._gap:
+            share = np.arange(1, self._gap + 1)[:, np.newaxis] / (self._gap + 1)
+            samples = np.concatenate([self._last + share * (samples[0] - self._last), samples])
+            counts["filled"] += self._gap
+            self._gap = 0
+        end, repaired = ring.end + len(samples), None
+        if self._restart and ring.end:
+            counts["restarts"] += 1
+            end += ring.window
+        if end < self._any_bad_until:
+            repaired = self._bad_until > end
+        ring.write(samples, self._fit.time, arrival, restart=self._restart, offset=offset, repaired=repaired)
+        self._restart, self._last = False, samples[-1]
+
+    def _repair(self, samples: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+        """Hold each channel's last good value; return the repaired samples, and the offset where it must change.
+
+        A channel that has never given a value is silent at its offset, which is its first value once that comes.
+        """
+        good = np.abs(samples) < GREATEST_UV  # False for NaN
+        bad = ~good
+        came = good.any(axis=0) & ~self._seen
+        offset = None
+        if came.any():
+            firsts = samples[good.argmax(axis=0), np.arange(samples.shape[1])]
+            self._last = np.where(came, firsts, self._last)
+            offset = np.where(came, firsts, self._ring.offset)
+            self._seen = self._seen | came
+            self._whole = bool(self._seen.all())
+        if not bad.any():
+            return samples, offset
+        self.counts["nonfinite"] += int(bad.sum())
+        rows = np.arange(len(samples))[:, np.newaxis]
+        newest = np.maximum.accumulate(np.where(good, rows, -1), axis=0)
+        held = np.take_along_axis(samples, np.maximum(newest, 0), axis=0)
+        last_bad = np.where(bad, rows, -1).max(axis=0)
+        end = self._ring.end + self._gap + (self._ring.window if self._restart else 0)
+        until = np.where(last_bad >= 0, end + last_bad + 1 + round(REPAIRED_S * self._rate), self._bad_until)
+        self._bad_until, self._any_bad_until = until, int(until.max())
+        return np.where(newest >= 0, held, self._last), offset
