@@ -1,0 +1,176 @@
+"""A resolved configuration in; what drives what, over which range and how fast, as data and as text, out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from brainmusic_daemon import registry
+from brainmusic_daemon.api import CONTROL, Control
+from brainmusic_daemon.config import Config
+from brainmusic_daemon.mapping.expression import nearest
+from brainmusic_daemon.mapping.route import Route
+from brainmusic_daemon.mapping.smoothing import Smoothing
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """One control and what moves it."""
+
+    control: Control
+    source: str  # the expression; empty: the mapper as a whole
+    input: tuple[float, float]
+    output: tuple[float, float]  # in the control's unit; the first end belongs to the first end of `input`
+    shape: str  # curve, and what else bends the way from input to output
+    smoothing: Smoothing
+    slew: float  # greatest change per second, in the control's unit
+    rise_ms: float  # from 10 to 90 % of a step over the whole output range; inf: frozen
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The resolved set-up."""
+
+    origin: str
+    source: str
+    mapper: str
+    outputs: Mapping[str, str]
+    tick_ms: float
+    delay_ms: float
+    kernel_s: float
+    bands: Mapping[str, tuple[float, float]]
+    drives: tuple[Drive, ...]
+    resting: tuple[str, ...]  # controls that nothing drives
+    remarks: tuple[str, ...]
+
+
+def describe(config: Config) -> Description:
+    """Say what `config` comes to; nothing is opened, so whether the headset has a feature is not known yet."""
+    routes: Mapping[str, Route] = getattr(config.mapper, "routes", {})
+    smoothing: Mapping[str, Smoothing] = getattr(config.mapper, "smoothing", {})
+    drives = tuple(
+        _drive(control, routes.get(control.name), smoothing.get(control.name, Smoothing()))
+        for control in config.mapper.controls
+    )
+    driven = {drive.control.name for drive in drives}
+    return Description(
+        origin=config.origin,
+        source=_settings(config.source),
+        mapper=_kind(config.mapper),
+        outputs={name: _settings(output) for name, output in config.outputs.items()},
+        tick_ms=config.session.tick_ms,
+        delay_ms=config.features.delay_ms,
+        kernel_s=config.features.kernel_s,
+        bands=dict(config.features.bands),
+        drives=drives,
+        resting=tuple(name for name in CONTROL if name not in driven),
+        remarks=tuple(_remarks(config, routes)),
+    )
+
+
+def rise_s(span: float, time_s: float, slew: float) -> float:
+    """Return how long a step of `span` takes from 10 to 90 %, behind a slew limit and a one-pole low-pass.
+
+    As long as more than slew·time_s is left the slew limit governs, then the exponential.
+    """
+    knee = slew * time_s
+
+    def until(left: float) -> float:
+        if left >= knee:
+            return (span - left) / slew
+        start = min(span, knee)
+        return (span - start) / slew + time_s * math.log(start / left)
+
+    return until(0.1 * span) - until(0.9 * span) if span > 0 else 0.0
+
+
+def _drive(control: Control, route: Route | None, smoothing: Smoothing) -> Drive:
+    slew = control.slew if smoothing.slew is None else smoothing.slew
+    output = (control.low, control.high) if route is None else route.output
+    rise = math.inf if smoothing.freeze else 1000 * rise_s(abs(output[1] - output[0]), smoothing.time_s, slew)
+    if route is None:
+        return Drive(control, "", (0.0, 1.0), output, "", smoothing, slew, rise)
+    if route.invert:
+        output = output[::-1]
+    bends = [route.curve if route.amount is None else f"{route.curve} {route.amount:g}"]
+    if route.gain != 1:
+        bends.append(f"gain {route.gain:g}")
+    if route.offset:
+        bends.append(f"offset {route.offset:+g}")
+    return Drive(control, route.source, route.input, output, ", ".join(bends), smoothing, slew, rise)
+
+
+def _remarks(config: Config, routes: Mapping[str, Route]) -> list[str]:
+    """Point out features that no headset can have; a channel or region that is missing shows only when one is there."""
+    known = {*config.features.bands, *registry.names("feature"), "iaf"}
+    remarks = []
+    for route in routes.values():
+        for name in route.expression.features():
+            head = name.removeprefix("raw.").split(".")[0]
+            if head not in known:
+                remarks.append(f"{route.control}: there is no feature '{name}'{nearest(head, known)}")
+    if not config.outputs:
+        remarks.append("no output: nothing will be heard or sent; add [output.audio] or [output.osc]")
+    return remarks
+
+
+def _kind(made: Any) -> str:
+    return type(made).__module__.rpartition(".")[2]
+
+
+def _settings(made: Any) -> str:
+    """Return the kind of a plug-in and all its settings that say something."""
+    given = ((name, getattr(made, name)) for name in registry.settings_of(type(made)))
+    words = [f"{name}={_word(value)}" for name, value in given if value is not None and value not in ("", [], {}, ())]
+    return " ".join([_kind(made), *words])
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(_word(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def render(found: Description) -> RenderableType:
+    """Return the description for a terminal of 80 columns or more; ASCII only, as pipes may know nothing else."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    bands = ", ".join(f"{name} {low:g}-{high:g}" for name, (low, high) in found.bands.items())
+    rows = [
+        ("configuration", found.origin),
+        ("source", found.source),
+        ("tick", f"{found.tick_ms:g} ms"),
+        ("analysis delay", f"{found.delay_ms:g} ms (designed; kernels of {found.kernel_s:g} s)"),
+        ("bands", f"{bands} Hz"),
+        *((f"output {name}", text) for name, text in found.outputs.items()),
+        ("mapper", found.mapper),
+    ]
+    for name, fact in rows:
+        facts.add_row(Text(name), Text(fact))
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for title in ("control\n  range", "from\n  input, curve", "10-90 % rise\n  smoothing, slew"):
+        table.add_column(title, overflow="fold")
+    for drive in found.drives:
+        control, unit = drive.control, f" {drive.control.unit}".rstrip()
+        low, high = drive.output
+        feature = f"{drive.source or found.mapper}\n  {drive.input[0]:g} to {drive.input[1]:g}, {drive.shape}"
+        zone = f", dead zone {drive.smoothing.dead_zone:g}{unit}" if drive.smoothing.dead_zone else ""
+        speed = "frozen" if math.isinf(drive.rise_ms) else f"{drive.rise_ms:.0f} ms"
+        table.add_row(
+            Text(f"{control.name}\n  {low:g} to {high:g}{unit}, rest {control.rest:g}"),
+            Text(feature if drive.source else found.mapper),
+            Text(f"{speed}\n  {drive.smoothing.time_s:g} s, max {drive.slew:g}{unit}/s{zone}"),
+        )
+    last = [Text(f"At rest, driven by nothing: {', '.join(found.resting)}.")] if found.resting else []
+    return Group(facts, "", table, "", *last, *(Text(f"Note: {remark}") for remark in found.remarks))
