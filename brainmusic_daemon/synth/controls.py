@@ -101,7 +101,7 @@ def ramp_to(F, value, slope, goal):
 
 @compiled
 def begin_space(F, frame, rate, begin, end):
-    """Set the slow movement of the ensemble and of the room's lines, and the lines' gains for the reverberation time."""
+    """Set the slow movement of the ensemble and of the room's lines, and the lines' gains for the T60."""
     now, then = frame / rate, (frame + QUANTUM) / rate
     for side in range(2):
         a, _ = sine_cosine(now * 0.31 + 0.25 * side)

@@ -1,4 +1,4 @@
-"""Controls, notes and a frame count in, stereo sound out; live (the audio callback renders) and offline with the same bits.
+"""Controls, notes and a frame count in, stereo sound out: live (a callback renders) and offline with the same bits.
 
 One producer thread pushes, one consumer renders: `render` here, or the audio callback on `address`.
 """

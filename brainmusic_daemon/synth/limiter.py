@@ -1,7 +1,8 @@
 """Compiled: any stereo signal in, the same 70 frames later with no true peak above the ceiling out.
 
-Four-fold oversampled peaks give the gain each frame needs; its minimum over 68 frames, released slowly and averaged over
-64, has come down fully when the peak leaves the 70-frame delay.  Averaging is exact integer arithmetic: it cannot drift.
+Four-fold oversampled peaks give the gain each frame needs; its minimum over 68 frames, released slowly and averaged
+over 64, has come down fully when the peak leaves the 70-frame delay.  The average is exact integer arithmetic: it
+cannot drift.
 """
 
 # mypy: disable-error-code="no-untyped-def"

@@ -1,4 +1,4 @@
-"""Compiled: rows in from Python, targets and events out to the renderer, over two single-producer single-consumer rings.
+"""Compiled: rows in from Python, targets and events to the renderer, over two single-producer single-consumer rings.
 
 The row is written before the tail moves, with a fence between, so the callback never reads half a row.
 """
@@ -26,7 +26,7 @@ from brainmusic_daemon.synth.layout import (
 )
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def fence(typingctx: Any) -> Any:
     """Order all loads and stores before this with all after it."""
 

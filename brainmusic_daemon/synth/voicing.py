@@ -21,8 +21,8 @@ TONES: tuple[tuple[float, float, float, float], ...] = (
     (1.0, 0.0, 0.0, 1.0),  # root
     (0.5, 0.0, 0.0, 1.0),  # octave below
     (3 / 2, -0.35, 0.5, 1.0),  # fifth
-    (6 / 5, 0.45, 0.8, 1.0),  # minor third
-    (5 / 4, 0.45, 0.8, 1.0),  # major third
+    (12 / 5, 0.45, 0.8, 1.0),  # minor third, an octave up: clear rather than muddy
+    (5 / 2, 0.45, 0.8, 1.0),  # major third
     (2.0, -0.15, 0.9, 2.0),  # octave
     (9 / 5, -0.6, 1.0, 0.5),  # seventh (bends to 15/8 with a bright mode)
     (9 / 4, 0.65, 1.0, 2.0),  # ninth
@@ -105,10 +105,10 @@ class Voicing:
     def _breath(self, f0: float, brightness: float, amount: float) -> tuple[Array, float]:
         """Return the band amplitudes at unit loudness, and the breath's share of the whole."""
         centre = f0 * 3.0 * 2.0 ** (2.2 * brightness)
-        shape = np.exp(-0.5 * (np.log2(self._noise_hz / centre) / (1.0 + brightness)) ** 2)
+        shape = np.exp(-0.5 * (np.log2(self._noise_hz / centre) / (0.7 + 0.5 * brightness)) ** 2)
         # power of a band of white noise in ±1 (variance 1/3), Q 2.2, at 48 kHz; close enough at other rates
         power = float((shape * shape * self._noise_power).sum()) / 3 / 24_000 * 1.5 / 2.2
-        return np.asarray(shape / math.sqrt(power)), 1.6 * amount  # 0.5 → 0.8 of the amplitude
+        return np.asarray(shape / math.sqrt(power)), 1.3 * amount  # 0.5 → 0.65 of the amplitude
 
 
 def tone_frequencies(f0: float, mode: float) -> Array:
@@ -143,8 +143,8 @@ def spectra(frequency: Array, brightness: float, mode: float) -> Array:
     A power law whose slope opens with brightness, a soft low-pass in Hz so that high tones don't shriek, and even
     partials a little weaker in dark modes.
     """
-    slope = 2.6 - 1.5 * brightness
-    cutoff = 500.0 * 2.0 ** (4.6 * brightness)
+    slope = 1.9 - 1.0 * brightness
+    cutoff = 600.0 * 2.0 ** (4.0 * brightness)
     shape = _PARTIAL**-slope * (1.0 - _EVEN * (0.35 - 0.3 * mode))
     hz = frequency[:, None] * _PARTIAL
     amplitude = shape / (1.0 + (hz / cutoff) ** 2)
