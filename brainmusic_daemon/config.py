@@ -43,7 +43,7 @@ class FeaturesConfig(_Section):
     delay_ms: float = Field(75.0, ge=0, le=2000, description="designed analysis delay of the kernels, ms")
     kernel_s: float = Field(1.0, ge=0.1, le=8, description="length of the kernels, s")
     bands: dict[str, tuple[Hz, Hz]] = Field(default_factory=lambda: dict(BANDS), description="band edges, Hz")
-    reference: Literal["none", "average"] = Field("none", description="re-reference: none, or the good channels' average")
+    reference: Literal["none", "average"] = Field("none", description="none, or average: of the good channels")
     montage: str = Field("", description="an mne montage name for channel names outside 10-20, e.g. biosemi64")
     channels: list[str] = Field(default_factory=list, description="use only these channels; empty: all")
     exclude: list[str] = Field(default_factory=list, description="leave these channels out")
@@ -115,7 +115,9 @@ def folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
 
 
-def load(file: str | Path | None = None, overrides: Sequence[str] = (), tables: Mapping[str, Any] | None = None) -> Config:
+def load(
+    file: str | Path | None = None, overrides: Sequence[str] = (), tables: Mapping[str, Any] | None = None
+) -> Config:
     """Read a configuration (a path, or the bare name of a bundled one) and check all of it.
 
     `overrides` are `section.key=value` texts, the value in TOML or a bare word; `tables` replace whole top-level
@@ -123,7 +125,7 @@ def load(file: str | Path | None = None, overrides: Sequence[str] = (), tables: 
     """
     path = _locate(file)
     try:
-        merged: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        merged: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -137,11 +139,15 @@ def load(file: str | Path | None = None, overrides: Sequence[str] = (), tables: 
 def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
     """Check merged tables and make the plug-ins.  Raises ConfigError with every problem at once."""
     problems: list[tuple[str, str]] = [
-        (key, f"there is no section '{key}'{registry.did_you_mean(key, _TABLES)}") for key in tables if key not in _TABLES
+        (key, f"there is no section '{key}'{registry.did_you_mean(key, _TABLES)}")
+        for key in tables
+        if key not in _TABLES
     ]
     sections = {name: _section(name, model, tables.get(name, {}), problems) for name, model in _SECTIONS.items()}
     source = _plugin("source", "source", tables.get("source", {"kind": "simulator"}), problems)
-    mapper = _plugin("mapper", "mapper", tables.get("mapper", {"kind": "direct"}), problems)
+    mapping = tables.get("mapper", {})
+    mapping = {"kind": "direct", **mapping} if isinstance(mapping, Mapping) else mapping
+    mapper = _plugin("mapper", "mapper", mapping, problems)
     outputs: dict[str, Any] = {}
     named = tables.get("output", {})
     if not isinstance(named, Mapping):
@@ -151,7 +157,10 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         where = f"output.{name}"
         if isinstance(table, Mapping):
             table = {"kind": name, **table}
-            if table.pop("enabled", True) is False:
+            enabled = table.pop("enabled", True)
+            if not isinstance(enabled, bool):
+                problems.append((f"{where}.enabled", f"is true or false, got {enabled!r}"))
+            elif not enabled:
                 continue
         outputs[name] = _plugin("output", where, table, problems)
     if problems:
@@ -198,9 +207,11 @@ def _section(name: str, model: type[_Section], table: Any, problems: list[tuple[
         problems.append((name, f"is a table: write [{name}]"))
         return None
     known = [*model.model_fields]
-    for key in table:
-        if key not in known:
-            problems.append((f"{name}.{key}", f"there is no setting '{key}'{registry.did_you_mean(key, known)}"))
+    problems += [
+        (f"{name}.{key}", f"there is no setting '{key}'{registry.did_you_mean(key, known)}")
+        for key in table
+        if key not in known
+    ]
     try:
         return model(**{key: value for key, value in table.items() if key in known})
     except ValidationError as error:

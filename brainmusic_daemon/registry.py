@@ -1,4 +1,4 @@
-"""A kind and a name in, a plug-in class or a ready object out; built-ins and entry points alike, loaded on first use."""
+"""A kind and a name in, a plug-in class or a ready object out; built-ins and entry points alike, loaded when used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS: Mapping[str, str] = {  # kind → folder
 EXTRAS: Mapping[str, str] = {"torch": "neural", "safetensors": "neural", "sklearn": "learn", "mido": "midi"}
 
 
-class SettingErrors(BrainmusicError):
+class SettingErrors(BrainmusicError):  # noqa: N818 - it holds several
     """Everything that is wrong with one plug-in's settings: pairs of (dotted place, message)."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
