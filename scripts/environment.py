@@ -76,7 +76,8 @@ def install(python: Path, extras: tuple[str, ...]) -> int:
 
     say("installing the pinned versions; the first time takes some minutes and 1 to 2 GB of disk")
     project = f"{CHECKOUT}[{','.join(extras)}]" if extras else str(CHECKOUT)
-    command = [str(python), "-m", "pip", "install", "-c", str(CHECKOUT / "constraints.txt"), "-e", project]
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    command = [*pip, "-c", str(CHECKOUT / "constraints.txt"), "-e", project]
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
         return fail("the installation failed; pip says why above. Once that is repaired, start this again")
     return 0
