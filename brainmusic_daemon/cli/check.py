@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 from brainmusic_daemon.cli import options
 
 
@@ -19,4 +22,6 @@ def check(
     from brainmusic_daemon.service import describe
 
     found = describe.describe(configuration.load(config, set or ()))
-    Console(highlight=False, soft_wrap=False).print(describe.render(found))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # the name of a file or a channel may be more than a pipe can carry
+        sys.stdout.reconfigure(errors="replace")
+    Console(highlight=False).print(describe.render(found))
