@@ -52,6 +52,7 @@ class Osc:
     _encoder: Encoder = field(init=False)
     _packets: Packets | None = field(default=None, init=False)
     _targets: list[_Target] = field(default_factory=list, init=False)
+    _is_open: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.timetag == "scsynth" and self.mode != "bundle":
@@ -76,11 +77,11 @@ class Osc:
             raise OutputLost("; ".join(problems) + "; check the name, or write its IP address")
         for problem in problems:
             _log.warning("%s; the other targets go on", problem)
-        self._targets = found
+        self._targets, self._is_open = found, True
 
     def send(self, frame: Frame) -> None:
         """Send this tick.  Errors are counted per target."""
-        if not self._targets:
+        if not self._is_open:
             return
         batch = self._encoder.encode(frame)
         if self._packets is None or self._packets.layout is not batch.layout:
@@ -98,6 +99,7 @@ class Osc:
 
     def close(self) -> None:
         """Close the sockets; the counters stay."""
+        self._is_open = False
         for target in self._targets:
             target.close()
 

@@ -1,0 +1,164 @@
+"""The CSV output: every tick is a row, every number comes back, a full disk harms nothing."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainmusic_daemon.api import ConfigError, Frame, State
+from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.outputs import blockfile
+from brainmusic_daemon.outputs.csv import Csv
+from tests.frames import make_frame, make_info, make_names
+
+
+def written(path: Path, *frames: Frame) -> list[dict[str, str]]:
+    out = Csv(path=path)
+    out.open(VirtualClock(), make_info())
+    for frame in frames:
+        out.send(frame)
+    out.close()
+    return rows(path)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [*csv.DictReader(file)]
+
+
+def test_every_feature_and_control_has_a_column_and_every_tick_a_row(tmp_path: Path) -> None:
+    frames = [make_frame(number, quality=[1, 0.5, 0, 0.5], state=State.HELD) for number in range(100)]
+    table = written(tmp_path / "out.csv", *frames)
+    names = [f"feature.{name}" for name in make_names()] + [f"control.{name}" for name in frames[0].controls.values]
+    assert [*table[0]] == ["time", *names, "quality", "state"]
+    assert "feature.raw.alpha.frontal" in table[0]
+    assert len(table) == 100
+    for row, frame in zip(table, frames, strict=True):
+        assert float(row["time"]) == pytest.approx(frame.time, abs=1e-6)
+        for name in frame.features.names:
+            assert np.float32(row[f"feature.{name}"]) == np.float32(frame.features[name])
+        for name, value in frame.controls.values.items():
+            assert np.float32(row[f"control.{name}"]) == np.float32(value)
+        assert (row["quality"], row["state"]) == ("0.5", "held")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e300])
+def test_what_is_not_finite_is_nan(tmp_path: Path, bad: float) -> None:
+    (row,) = written(tmp_path / "out.csv", make_frame(values={"alpha": bad}, quality=[1, 1, 1, bad]))
+    assert math.isnan(float(row["feature.alpha"]))
+    assert math.isnan(float(row["quality"]))
+    assert math.isfinite(float(row["feature.beta"]))
+
+
+def test_a_stream_without_channels_has_no_quality(tmp_path: Path) -> None:
+    (row,) = written(tmp_path / "out.csv", make_frame(channels=[], names=["alpha"]))
+    assert row["quality"] == "nan"
+
+
+def test_names_with_commas_and_quotes_stay_one_column(tmp_path: Path) -> None:
+    names = ['alpha.a,b"c', "alpha.ü"]
+    (row,) = written(tmp_path / "out.csv", make_frame(channels=['a,b"c', "ü"], names=names, values=[0.25, 0.5]))
+    assert row['feature.alpha.a,b"c'] == "0.25"
+    assert row["feature.alpha.ü"] == "0.5"
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
+    frames = [make_frame(number) for number in range(60)]
+    written(tmp_path / "a.csv", *frames)
+    written(tmp_path / "b.csv", *frames)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_another_headset_starts_another_file_and_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out = Csv(path=tmp_path / "out.csv")
+    out.open(VirtualClock(), make_info())
+    for number in range(5):
+        out.send(make_frame(number))
+    for number in range(5, 12):
+        out.send(make_frame(number, channels=["O1", "O2"]))
+    out.close()
+    assert (len(rows(tmp_path / "out.csv")), len(rows(tmp_path / "out.2.csv"))) == (5, 7)
+    assert "feature.alpha.O1" in rows(tmp_path / "out.2.csv")[0]
+    (record,) = caplog.records
+    assert "out.2.csv" in record.message
+    assert out.counters() == {"rows": 12, "lost": 0, "errors": 0, "files": 2}
+
+
+def test_opened_again_it_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    out = Csv(path=tmp_path / "out.csv")
+    for number in range(3):
+        out.open(VirtualClock(), make_info())
+        out.send(make_frame(number))
+        out.close()
+        out.close()
+    out.send(make_frame(9))
+    assert [row["time"] for row in rows(tmp_path / "out.csv")] == ["0.0", "0.02", "0.04"]
+    assert out.counters()["rows"] == 3
+
+
+def test_a_new_session_overwrites(tmp_path: Path) -> None:
+    written(tmp_path / "out.csv", *(make_frame(number) for number in range(50)))
+    assert len(written(tmp_path / "out.csv", make_frame())) == 1
+
+
+@pytest.mark.parametrize("place", ["missing/out.csv", "."])
+def test_a_place_that_cannot_work_is_named_with_the_way_out(tmp_path: Path, place: str) -> None:
+    out = Csv(path=tmp_path / place)
+    with pytest.raises(ConfigError, match="folder you own") as caught:
+        out.open(VirtualClock(), make_info())
+    assert str(tmp_path / place) in str(caught.value)
+    out.send(make_frame())
+    out.close()
+
+
+def test_the_file_grows_while_it_is_written(tmp_path: Path) -> None:
+    out = Csv(path=tmp_path / "out.csv")
+    out.open(VirtualClock(), make_info())
+    for number in range(101):  # 2 s
+        out.send(make_frame(number))
+    assert len(rows(tmp_path / "out.csv")) == 101
+    out.close()
+
+
+class SmallDisk(blockfile.FileIO):
+    """A file on a disk of so many bytes, which takes a part of a block before it is full, as real ones do."""
+
+    room = 0
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        left = SmallDisk.room - self.tell()
+        if left <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(bytes(data)[:left])
+
+
+def test_a_full_disk_is_counted_logged_once_and_leaves_whole_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(blockfile, "FileIO", SmallDisk)
+    SmallDisk.room = 100_000
+    out = Csv(path=tmp_path / "out.csv")
+    out.open(VirtualClock(), make_info())
+    for number in range(500):
+        out.send(make_frame(number))
+    full = rows(tmp_path / "out.csv")
+    assert 0 < len(full) < 500
+    assert all(row["state"] == "good" for row in full)
+    SmallDisk.room = 10_000_000  # someone made room
+    for number in range(500, 700):
+        out.send(make_frame(number))
+    out.close()
+    table = rows(tmp_path / "out.csv")
+    assert all(row["state"] == "good" for row in table)
+    assert float(table[-1]["time"]) == pytest.approx(699 * 0.02)
+    counters = out.counters()
+    assert counters["rows"] == len(table)
+    assert counters["rows"] + counters["lost"] == 700
+    assert counters["errors"] > 1
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
