@@ -91,7 +91,7 @@ def test_default_routes_use_their_whole_output_range(control: str) -> None:
         ({"output": [0.5, 0.7]}, 0.5, 0.6),
         ({"output": [0.7, 0.5]}, 1.0, 0.5),
         ({"invert": True}, 0.3, 0.7),
-        ({"invert": True, "offset": 0.1}, 0.3, 0.6),
+        ({"invert": True, "offset": 0.1}, 0.3, 0.8),
         ({"gain": 2.0}, 0.6, 0.7),
         ({"gain": 2.0}, 0.9, 1.0),
         ({"gain": 0.0}, 0.9, 0.5),

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from brainmusic_daemon.api import CONTROL, Control
+from brainmusic_daemon.api import CONTROL
 from brainmusic_daemon.mapping import curves
 from brainmusic_daemon.mapping.expression import Expression, nearest, parse
 from brainmusic_daemon.mapping.smoothing import Smoothing
@@ -47,8 +47,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 class Route(BaseModel):
     """What drives one control, and how.
 
-    The feature's value goes through the input range to 0..1, is stretched by `gain` around the middle, moved by
-    `offset`, turned round by `invert`, bent by the curve, and spread over the output range.
+    The feature's value goes through the input range to 0..1, is stretched by `gain` around the middle, turned
+    round by `invert`, moved by `offset`, bent by the curve, and spread over the output range.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,7 +95,9 @@ class Route(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in CONTROL:
-            raise ValueError(f"there is no control '{name}'{nearest(name, CONTROL)}")
+            raise ValueError(
+                f"there is no control '{name}'{nearest(name, CONTROL) or f': there is {', '.join(CONTROL)}'}"
+            )
         return name
 
     @field_validator("source")
@@ -120,10 +122,6 @@ class Route(BaseModel):
         return span
 
     @property
-    def target(self) -> Control:
-        return CONTROL[self.control]
-
-    @property
     def expression(self) -> Expression:
         return parse(self.source)
 
@@ -136,7 +134,7 @@ class Route(BaseModel):
         feature, (first, last), (low, high) = self.expression.compile(index), self.input, self.output
         sign = -1.0 if self.invert else 1.0
         scale = sign * self.gain / (last - first)
-        shift = 0.5 + sign * (self.offset - self.gain * 0.5) - scale * first
+        shift = 0.5 - sign * self.gain * 0.5 - scale * first + self.offset
         span, curve = high - low, curves.make(self.curve, self.amount, low, high)
         if self.curve == "linear":  # the usual case, without the call
 
@@ -158,7 +156,9 @@ def _line(item: ErrorDetails) -> InitErrorDetails:
     message, place, given = item["msg"].removeprefix("Value error, "), item["loc"], item["input"]
     if item["type"] == "extra_forbidden":
         known = [field.alias or name for name, field in Route.model_fields.items() if name != "control"]
-        message = f"a route has no setting '{place[-1]}'{nearest(str(place[-1]), known)}"
+        message = (
+            f"a route has no setting '{place[-1]}'{nearest(str(place[-1]), known) or f': there is {', '.join(known)}'}"
+        )
     elif item["type"] == "missing":
         message, given = 'no feature drives this control by default: say which, e.g. from = "alpha"', None
     elif place == (_NAME,):
