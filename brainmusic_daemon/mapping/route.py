@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -95,9 +95,7 @@ class Route(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in CONTROL:
-            raise ValueError(
-                f"there is no control '{name}'{nearest(name, CONTROL) or f': there is {', '.join(CONTROL)}'}"
-            )
+            raise ValueError(f"there is no control '{name}'{_hint(name, CONTROL)}")
         return name
 
     @field_validator("source")
@@ -151,14 +149,16 @@ class Route(BaseModel):
         return bent
 
 
+def _hint(word: str, known: Collection[str]) -> str:
+    return nearest(word, known) or f"; there is {', '.join(known)}"
+
+
 def _line(item: ErrorDetails) -> InitErrorDetails:
     """Reword one of pydantic's errors; the name of the control is the table's name, not a setting of it."""
     message, place, given = item["msg"].removeprefix("Value error, "), item["loc"], item["input"]
     if item["type"] == "extra_forbidden":
         known = [field.alias or name for name, field in Route.model_fields.items() if name != "control"]
-        message = (
-            f"a route has no setting '{place[-1]}'{nearest(str(place[-1]), known) or f': there is {', '.join(known)}'}"
-        )
+        message = f"a route has no setting '{place[-1]}'{_hint(str(place[-1]), known)}"
     elif item["type"] == "missing":
         message, given = 'no feature drives this control by default: say which, e.g. from = "alpha"', None
     elif place == (_NAME,):
