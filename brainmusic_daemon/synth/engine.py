@@ -5,6 +5,7 @@ One producer thread pushes, one consumer renders: `render` here, or the audio ca
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Mapping
 
@@ -187,6 +188,7 @@ def warm_up(progress: Callable[[str], None]) -> float:
     engine = Engine()
     engine.control({})
     engine.render(at.QUANTUM + 1)
+    importlib.import_module("brainmusic_daemon.synth.callback")
     seconds = time.perf_counter() - begin
     if cold:
         progress(f"the synth is compiled ({seconds:.0f} s)")

@@ -7,7 +7,8 @@ folder may be read-only.  A folder per state of the source, in the user's cache,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,18 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("brainmusic") / "kernels" / digest.hexdigest()[:16]
 
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile on first call, or take it from the cache.  No fast-math: the same bits however a block is split."""
+@contextmanager
+def in_cache_folder() -> Iterator[None]:
+    """Let numba decorators that run inside keep their results in our folder."""
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(cache=True, error_model="numpy", boundscheck=False)(function)
+        yield
     finally:
         numba.config.CACHE_DIR = before
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile on first call, or take it from the cache.  No fast-math: the same bits however a block is split."""
+    with in_cache_folder():
+        return numba.njit(cache=True, error_model="numpy", boundscheck=False)(function)

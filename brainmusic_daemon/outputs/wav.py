@@ -1,0 +1,170 @@
+"""Frames in, a WAV or FLAC file out: the very sound that the audio output would make, rendered tick by tick.
+
+The only file that imports soundfile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamInfo, plugin
+from brainmusic_daemon.clock import VirtualClock
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.synth.engine import Engine
+
+_log = logging.getLogger(__name__)
+
+FADE_S = 0.1
+FLUSH_FRAMES = 1 << 16
+QUEUE_TICKS = 512
+_UPDATE_HEADER_NOW = 0x1060  # SFC_UPDATE_HEADER_NOW of libsndfile: a killed run leaves a valid file
+_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
+
+
+@plugin
+class Wav:
+    """The sound as a file: WAV or FLAC, by the suffix.  A WAV ends at 4 GB (4 hours); FLAC does not."""
+
+    path: Annotated[Path, Field(description="file to write; its suffix is .wav or .flac")]
+    samplerate: Annotated[int, Field(ge=8000, le=192_000, description="Hz")] = 48_000
+    subtype: Annotated[Literal["PCM_16", "PCM_24", "FLOAT"], Field(description="format of a sample")] = "PCM_24"
+    gain_db: Annotated[float, Field(ge=-60, le=12, description="output gain, dB")] = 0.0
+
+    _engine: Engine | None = field(default=None, init=False, repr=False)
+    _file: Any = field(default=None, init=False, repr=False)
+    _library: Any = field(default=None, init=False, repr=False)
+    _clock: Clock | None = field(default=None, init=False, repr=False)
+    _begin: float = field(default=0.0, init=False, repr=False)
+    _end: float = field(default=0.0, init=False, repr=False)  # session time up to which there must be sound
+    _pending: list[npt.NDArray[np.float32]] = field(default_factory=list, init=False, repr=False)
+    _pending_frames: int = field(default=0, init=False, repr=False)
+    _queue: queue.Queue[tuple[float, Mapping[str, float]] | None] | None = field(default=None, init=False, repr=False)
+    _writer: threading.Thread | None = field(default=None, init=False, repr=False)
+    _counts: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.path = Path(self.path).expanduser()
+        if self.path.suffix.lower() not in _FORMATS:
+            raise ConfigError(f"cannot tell the format of '{self.path}': its name ends in .wav or .flac")
+        if self.path.suffix.lower() == ".flac" and self.subtype == "FLOAT":
+            raise ConfigError("FLAC has no subtype FLOAT: use PCM_24, or write a .wav")
+
+    def open(self, clock: Clock, info: StreamInfo) -> None:
+        """Create the file; its time 0 is now.  Raises ConfigError or OutputLost."""
+        from brainmusic_daemon.synth.engine import Engine, warm_up
+
+        try:
+            import soundfile
+        except OSError as error:
+            raise OutputLost("cannot write sound files: libsndfile is missing (pip install soundfile)") from error
+        warm_up(_log.info)
+        if not self.path.parent.is_dir():
+            raise ConfigError(f"cannot write '{self.path}': there is no folder '{self.path.parent}'")
+        form = _FORMATS[self.path.suffix.lower()]
+        try:
+            self._file = soundfile.SoundFile(self.path, "w", self.samplerate, 2, self.subtype, format=form)
+        except (OSError, RuntimeError) as error:
+            raise ConfigError(f"cannot write '{self.path}': {error}") from error
+        self._library = soundfile
+        self._engine = Engine(self.samplerate, self.gain_db)
+        self._clock, self._begin = clock, clock.now()
+        self._end = self._begin
+        self._pending, self._pending_frames = [], 0
+        self._counts = {"frames_written": 0.0, "ticks_lost": 0.0, "failed": 0.0}
+        self._queue = self._writer = None
+        if not isinstance(clock, VirtualClock):  # live: the tick must not wait for the disk
+            self._queue = queue.Queue(maxsize=QUEUE_TICKS)
+            self._writer = threading.Thread(target=self._work, args=(self._queue,), name="wav-writer", daemon=True)
+            self._writer.start()
+
+    def send(self, frame: Frame) -> None:
+        """Render up to this tick (on the virtual clock: now; live: in the writer's thread), then take its controls."""
+        if self._file is None:
+            return
+        if self._queue is None:
+            self._tick(frame.time, frame.controls.values)
+            return
+        try:
+            self._queue.put_nowait((frame.time, frame.controls.values))
+        except queue.Full:  # controls are state: the next ones say all, and the missing sound is rendered then
+            self._counts["ticks_lost"] += 1
+
+    def close(self) -> None:
+        """Render up to now, fade the end, and finish the file."""
+        if self._file is None:
+            return
+        if self._queue is not None and self._writer is not None:
+            with contextlib.suppress(queue.Full):
+                self._queue.put(None, timeout=5.0)
+            self._writer.join(timeout=30.0)
+        try:
+            now = self._clock.now() if self._clock is not None else self._end
+            self._render_to(max(self._end, now))
+            self._write(everything=True)
+            self._file.close()
+        except Exception:  # noqa: BLE001  closing never raises
+            self._counts["failed"] += 1
+            _log.exception("'%s' could not be finished", self.path)
+        self._file = None
+
+    def counters(self) -> Mapping[str, float]:
+        """Return frames written, ticks lost, failed writes, and the synth's own counts."""
+        return {**self._counts, **(self._engine.counters() if self._engine is not None else {})}
+
+    def _work(self, ticks: queue.Queue[tuple[float, Mapping[str, float]] | None]) -> None:
+        while (tick := ticks.get()) is not None:
+            self._tick(*tick)
+
+    def _tick(self, time: float, controls: Mapping[str, float]) -> None:
+        try:
+            self._render_to(time)
+            if self._engine is not None:
+                self._engine.control(controls)
+        except Exception:  # noqa: BLE001  a full disk must not stop the music; the first one is told
+            if self._counts["failed"] == 0:
+                _log.exception("'%s' could not be written", self.path)
+            self._counts["failed"] += 1
+
+    def _render_to(self, time: float) -> None:
+        """Render until the file holds round(seconds × rate) frames."""
+        assert self._engine is not None
+        self._end = max(self._end, time)
+        wanted = round((self._end - self._begin) * self.samplerate) - self._engine.frame
+        while wanted > 0:
+            block = self._engine.render(min(wanted, FLUSH_FRAMES))
+            wanted -= len(block)
+            self._pending.append(block)
+            self._pending_frames += len(block)
+            if self._pending_frames >= FLUSH_FRAMES:
+                self._write(everything=False)
+
+    def _write(self, everything: bool) -> None:
+        """Write what is pending, less the stretch that the fade at the end will need."""
+        if not self._pending:
+            return
+        sound = np.concatenate(self._pending)
+        tail = min(round(FADE_S * self.samplerate), len(sound))
+        self._pending, self._pending_frames = [], 0
+        if everything:
+            sound[len(sound) - tail :] *= np.linspace(1.0, 0.0, tail, dtype=np.float32)[:, None]
+        else:
+            sound, rest = sound[: len(sound) - tail], sound[len(sound) - tail :]
+            self._pending, self._pending_frames = [rest], len(rest)
+        self._file.write(sound)
+        self._file.flush()
+        if self.path.suffix.lower() == ".wav":
+            library = self._library
+            library._snd.sf_command(self._file._file, _UPDATE_HEADER_NOW, library._ffi.NULL, 0)
+        self._counts["frames_written"] += len(sound)
