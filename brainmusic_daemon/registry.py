@@ -7,7 +7,7 @@ import difflib
 import importlib
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -92,6 +92,16 @@ def settings_of(cls: type[Any]) -> Mapping[str, dataclasses.Field[Any]]:
     return {field.name: field for field in dataclasses.fields(cls) if field.init}
 
 
+def _hints(cls: type[Any], settings: Collection[str]) -> Mapping[str, Any]:
+    """Return the settings' types.  Private state stays unread: what it names may be there for type checkers only."""
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = {name: hint for name, hint in vars(base).get("__annotations__", {}).items() if name in settings}
+        only = type(base.__name__, (), {"__annotations__": own, "__module__": base.__module__})
+        hints |= typing.get_type_hints(only, include_extras=True)
+    return hints
+
+
 def build(kind: str, name: str, settings: Mapping[str, Any], where: str) -> Any:
     """Make the plug-in with validated settings; nothing is opened.
 
@@ -105,7 +115,7 @@ def build(kind: str, name: str, settings: Mapping[str, Any], where: str) -> Any:
     except ConfigError as error:
         raise SettingErrors([(f"{where}.kind" if where else "kind", str(error))]) from error
     known = settings_of(cls)
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(cls, known)
     problems: list[tuple[str, str]] = []
     values: dict[str, Any] = {}
     for key, value in settings.items():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import math
 import tomllib
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from brainmusic_daemon import config, registry
-from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.api import ConfigError, plugin
 from brainmusic_daemon.mapping.direct import Direct
 from brainmusic_daemon.mapping.route import DEFAULTS, check
 
@@ -241,6 +242,17 @@ def test_every_plugin_loads_and_explains_its_settings(kind: str) -> None:
         cls = registry.find(kind, name)
         assert cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}("), f"{kind} '{name}' has no help"
         assert not any(setting.startswith("_") for setting in registry.settings_of(cls))
+
+
+def test_private_state_may_be_annotated_for_type_checkers_only() -> None:
+    @plugin
+    class Lazy:
+        """A plug-in whose library is imported late."""
+
+        level: int = 1
+        _library: Unimported | None = field(init=False, default=None)  # type: ignore[name-defined]  # noqa: F821
+
+    assert registry._hints(Lazy, registry.settings_of(Lazy)) == {"level": int}
 
 
 def test_plugins_are_found_by_file() -> None:

@@ -29,7 +29,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 _NAME = "[control]"  # no one can mistake it for a setting
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    # Eyes closed means strong alpha: lower, slower, softer, darker, in a larger room.
+    # Eyes closed means strong alpha: lower, slower, sparser, softer, darker, in a larger room.
     "fundamental_frequency": {"from": "engagement", "output": (110.0, 440.0), "curve": "exp", "smooth_s": 0.1},
     "loudness": {"from": "activation", "output": (0.2, 0.9), "smooth_s": 0.03},
     "brightness": {"from": "theta_alpha", "output": (0.05, 0.9), "smooth_s": 0.05},
@@ -39,7 +39,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "tempo": {"from": "engagement", "output": (50.0, 130.0), "smooth_s": 0.5},
     "mode": {"from": "asymmetry", "smooth_s": 0.5},
     "complexity": {"from": "theta_alpha", "output": (0.1, 0.9), "smooth_s": 0.3},
-    "density": {"from": "beta", "output": (0.1, 0.8), "smooth_s": 0.3},
+    "density": {"from": "0.5 + beta - alpha", "output": (0.1, 0.8), "smooth_s": 0.3},
 }
 """The wiring where a configuration gives none, in the order of CONTROLS."""
 
