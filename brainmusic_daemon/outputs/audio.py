@@ -18,6 +18,7 @@ from brainmusic_daemon.api import Clock, Frame, OutputLost, StreamInfo, plugin
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
+    from brainmusic_daemon.synth.voicing import Voicing
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +52,13 @@ class Audio:
     _past: dict[str, float] = field(default_factory=dict, init=False, repr=False)
     _failed: int = field(default=0, init=False, repr=False)
     _reopened: int = field(default=0, init=False, repr=False)
+    _voicing: Voicing | None = field(default=None, init=False, repr=False)  # its values outlive a reconnection
     _kept: list[Any] = field(default_factory=list, init=False, repr=False)  # what a hanging stream still points at
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Start the sound.  Raises OutputLost where there is no device."""
         self._closing.clear()
-        self._past, self._failed, self._reopened = {}, 0, 0
+        self._past, self._failed, self._reopened, self._voicing = {}, 0, 0, None
         warm_up(_log.info)
         self._start()
         self._supervisor = threading.Thread(target=self._supervise, name="audio-supervisor", daemon=True)
@@ -92,7 +94,6 @@ class Audio:
                     break
                 threading.Event().wait(0.002)
         self._drop()
-        self._engine = None
 
     def counters(self) -> Mapping[str, float]:
         """Return glitches, lost entries and reconnections since `open`, and the present set-up."""
@@ -117,8 +118,7 @@ class Audio:
         library = _portaudio()
         index, name = _find(library, self.device)
         rate = _usable_rate(library, index, name, self.samplerate)
-        voicing = self._engine.voicing if self._engine is not None else None
-        engine = Engine(rate, self.gain_db, voicing)
+        engine = Engine(rate, self.gain_db, self._voicing)
         self._stream = _Stream(library, index, name, engine, self.frames, self.latency)
         self._engine = engine
 
@@ -139,9 +139,6 @@ class Audio:
                     seen = calls
                     continue
                 _log.warning("the audio device is gone; trying to open it again")
-                if engine is not None:
-                    for name, value in _counters(engine).items():
-                        self._past[name] = self._past.get(name, 0.0) + value
                 self._drop()
                 seen, attempt = -1, 0
                 continue
@@ -159,7 +156,11 @@ class Audio:
 
     def _drop(self) -> None:
         """Stop the stream; where the driver hangs, leave it, with its memory, rather than hang with it."""
-        stream, engine, self._stream = self._stream, self._engine, None
+        stream, engine, self._stream, self._engine = self._stream, self._engine, None, None
+        if engine is not None:
+            self._voicing = engine.voicing
+            for name, value in _counters(engine).items():
+                self._past[name] = self._past.get(name, 0.0) + value
         if stream is None:
             return
         worker = threading.Thread(target=stream.stop, name="audio-stop", daemon=True)
