@@ -57,9 +57,9 @@ class LineFit:
         if self.line is not None:
             self.line += n * self.period
 
-    def deviation(self, time: float, ahead: int = 1) -> float:
-        """Return how late `time` is for the sample `ahead` samples after the newest, s."""
-        return 0.0 if self.line is None else time - (self.line + ahead * self.period)
+    def ahead(self, n: int) -> float:
+        """Return what the line says of the sample `n` samples after the newest (0 before there is a line)."""
+        return 0.0 if self.line is None else self.line + n * self.period
 
     def advance(self, times: Sequence[float], at: int, last: float) -> int:
         """Follow `times[at:]` while they advance from `last` and stay near the line; return the first that does not."""

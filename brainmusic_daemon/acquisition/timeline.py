@@ -51,9 +51,9 @@ class Timeline:
         self._last_time = -math.inf
         self._restart = False
         self._gap = 0  # samples to bridge ahead of the next ones
-        self._held: list[tuple[float, npt.NDArray[Any]]] = []  # (time, row) of samples that await a decision
+        self._off: list[float] = []  # times off the line: a step of the clock, or jitter
+        self._held: list[npt.NDArray[Any]] = []  # their samples, where that decides what is missing
         self._recent: deque[tuple[float, npt.NDArray[Any]]] = deque(maxlen=RECENT)
-        self._behind = 0  # numbered samples in a row whose times are off the line
         self._last: npt.NDArray[Any] = np.zeros(ring.n_channels)  # newest row, finite
         self._seen = np.zeros(ring.n_channels, dtype=np.bool_)  # channels that were finite at least once
         self._whole = False  # all of them
@@ -63,13 +63,15 @@ class Timeline:
     def resume(self) -> None:
         """Expect a new beginning: the source was reopened.  Samples held back are let in first."""
         self.flush()
-        self._next, self._fallen, self._last_time, self._behind = None, None, -math.inf, 0
+        self._next, self._fallen, self._last_time = None, None, -math.inf
         self._recent.clear()
         self._fit.line = None
         self._restart, self._gap = True, 0
 
     def flush(self) -> None:
         """Let in what is held back: nothing more will come to decide by."""
+        if self._off:
+            self._settle(self._fit.ahead(1))
         if self._held:
             self._release(self._ring.arrival)
 
@@ -91,6 +93,8 @@ class Timeline:
     def _by_number(self, samples: FloatArray, times: list[float], first: int, arrival: float) -> int:
         """Numbers jumped, fell back, or are the first ones."""
         counts, step = self.counts, 0 if self._next is None else first - self._next
+        if step and self._off:
+            self._settle(self._fit.ahead(1))
         if step > 0:
             self._missing(step, step / self._rate)
         elif step < -REWIND_S * self._rate:
@@ -112,24 +116,20 @@ class Timeline:
     def _numbered(self, samples: FloatArray, times: list[float], arrival: float) -> None:
         """Nothing is missing between these samples whatever their times say; follow the times."""
         fit, at, n = self._fit, 0, len(times)
-        while True:
-            on = fit.advance(times, at, self._last_time)
-            if on > at:
-                self._behind, self._last_time = 0, times[on - 1]
-            if on == n:
-                break
-            time = self._finite(times[on], 1, arrival)
-            if time < self._last_time:
-                self.counts["backward"] += 1
-            self._behind = self._behind + 1 if abs(fit.deviation(time)) > fit.tolerance else 0
-            if self._behind >= self._patience():
+        while at < n:
+            if not self._off:
+                on = fit.advance(times, at, self._last_time)
+                if on > at:
+                    self._last_time, at = times[on - 1], on
+                    continue
+            time = self._finite(times[at], arrival)
+            self.counts["backward"] += time < self._last_time
+            self._last_time, at = time, at + 1
+            step = self._judge(time)
+            if step:
                 self.counts["clock_steps"] += 1
-                self._behind = 0
-                fit.anchor(time)
-            fit.accept(time)
-            self._last_time, at = time, on + 1
-            if at == n:
-                break
+            if step is not None:
+                self._settle(fit.ahead(1) + step)
         self._emit(samples, arrival)
 
     # --- sources that only give times -----------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class Timeline:
     def _by_time(self, samples: FloatArray, times: list[float], arrival: float) -> int:
         fit, at, n, new = self._fit, 0, len(times), len(times)
         while at < n:
-            if not self._held:
+            if not self._off:
                 on = fit.advance(times, at, self._last_time)
                 if on > at:
                     self._recent.extend(zip(times[at:on], samples[at:on], strict=True))
@@ -145,14 +145,14 @@ class Timeline:
                     self._emit(samples[at:on], arrival)
                     at = on
                     continue
-            new -= not self._odd(times[at], samples[at], arrival)
+            new -= not self._hold(times[at], samples[at], arrival)
             at += 1
         return new
 
-    def _odd(self, time: float, row: npt.NDArray[Any], arrival: float) -> bool:
+    def _hold(self, time: float, row: npt.NDArray[Any], arrival: float) -> bool:
         """Take a sample whose time is off the line, or not later than the one before; return whether it is new."""
-        fit, held, counts = self._fit, self._held, self.counts
-        time = self._finite(time, len(held) + 1, arrival)
+        fit, counts = self._fit, self.counts
+        time = self._finite(time, arrival)
         if time <= self._last_time:
             if self._is_known(time, row):
                 counts["duplicates"] += 1
@@ -160,48 +160,70 @@ class Timeline:
             counts["backward"] += time < self._last_time
         self._recent.append((time, row))
         self._last_time = time
-        held.append((time, row))
-        deviation, first = fit.deviation(time, len(held)), fit.deviation(held[0][0])
-        if abs(deviation) <= fit.tolerance or (deviation > 0) != (first > 0):
-            self._release(arrival)  # it was jitter
-        elif len(held) >= self._patience():
-            step = sum(fit.deviation(late, i + 1) for i, (late, _) in enumerate(held)) / len(held)
-            if 0 < step <= STEP_S:
-                self._missing(round(step / fit.period), step)
-            else:
-                counts["clock_steps"] += 1
-                if abs(step) > FILL_S:
-                    self._anew()
-            fit.anchor(held[0][0] - first + step)
-            self._release(arrival)
+        self._held.append(row)
+        step = self._judge(time)
+        if step is None:
+            return True
+        anchor = fit.ahead(1) + step
+        if 0 < step <= STEP_S:
+            self._missing(round(step / fit.period), step)
+        elif step:
+            counts["clock_steps"] += 1
+            if abs(step) > FILL_S:
+                self._anew()
+        self._settle(anchor)
+        self._release(arrival)
         return True
 
     def _is_known(self, time: float, row: npt.NDArray[Any]) -> bool:
         """Whether this very sample came before.  A flat signal says nothing: its samples are all alike."""
-        mine, recent = row.tobytes(), self._recent
-        for i in range(len(recent) - 1, -1, -1):
-            if recent[i][0] == time and recent[i][1].tobytes() == mine:
-                return i == 0 or recent[i - 1][1].tobytes() != mine
+        mine, recent, found = row.tobytes(), self._recent, False
+        for i in range(len(recent) - 1, 0, -1):
+            if recent[i][0] != time:
+                if found:
+                    break  # equal times lie together
+                continue
+            found = True
+            if recent[i][1].tobytes() == mine:
+                return recent[i - 1][1].tobytes() != mine
         return False
 
     def _release(self, arrival: float) -> None:
-        held, self._held = self._held, []
-        for time, _ in held:
-            self._fit.accept(time)
-        self._emit(np.array([row for _, row in held]), arrival)
+        rows, self._held = np.array(self._held), []
+        self._emit(rows, arrival)
 
     # --- both -----------------------------------------------------------------------------------------------------
 
-    def _finite(self, time: float, ahead: int, arrival: float) -> float:
+    def _judge(self, time: float) -> float | None:
+        """Take a time off the line; return the step of the clock, s, or 0 where it was jitter, or None: not known yet.
+
+        Back within the tolerance, or off to the other side, it was jitter; off for long enough, it is a step.
+        """
+        fit, off = self._fit, self._off
+        off.append(time)
+        if fit.line is None:
+            fit.anchor(time)
+        deviation, first = time - fit.ahead(len(off)), off[0] - fit.ahead(1)
+        if abs(deviation) <= fit.tolerance or (deviation > 0) != (first > 0):
+            return 0.0
+        patience = HOLD_CLEAN if fit.clean else max(HOLD_CLEAN, round(HOLD_S * self._rate))
+        if len(off) < patience:
+            return None
+        return sum(late - fit.ahead(i + 1) for i, late in enumerate(off)) / len(off)
+
+    def _settle(self, anchor: float) -> None:
+        """Let the line go through `anchor` at the first time that was off, and follow them all."""
+        self._fit.anchor(anchor)
+        for time in self._off:
+            self._fit.accept(time)
+        self._off.clear()
+
+    def _finite(self, time: float, arrival: float) -> float:
         """Return `time`, or what the line says where the source gave none."""
         if math.isfinite(time):
             return time
         self.counts["nonfinite"] += 1
-        return arrival if self._fit.line is None else self._fit.line + ahead * self._fit.period
-
-    def _patience(self) -> int:
-        """For how many samples in a row a deviation must last to be believed."""
-        return HOLD_CLEAN if self._fit.clean else max(HOLD_CLEAN, round(HOLD_S * self._rate))
+        return arrival if self._fit.line is None else self._fit.ahead(len(self._off) + 1)
 
     def _missing(self, n: int, seconds: float) -> None:
         """Note that `n` samples are missing ahead of the next one."""
@@ -226,8 +248,10 @@ class Timeline:
         ring, counts, offset = self._ring, self.counts, None
         counts["samples"] += len(samples)
         flat = samples.ravel()
-        # one dot product sees NaN, infinities and absurd values (|x| ≥ GREATEST_UV) alike, and warns of none
-        if not (self._whole and flat.dot(flat) < GREATEST_UV**2):
+        # one dot product sees NaN, infinities and absurd values (|x| ≥ GREATEST_UV) alike
+        with np.errstate(over="ignore"):
+            fine = self._whole and flat.dot(flat) < GREATEST_UV**2
+        if not fine:
             samples, offset = self._repair(samples)
         if self._gap:
             share = np.arange(1, self._gap + 1)[:, np.newaxis] / (self._gap + 1)
@@ -240,7 +264,8 @@ class Timeline:
             end += ring.window
         if end < self._any_bad_until:
             repaired = self._bad_until > end
-        ring.write(samples, self._fit.time, arrival, restart=self._restart, offset=offset, repaired=repaired)
+        time = self._fit.ahead(len(self._off)) if self._off else self._fit.time
+        ring.write(samples, time, arrival, restart=self._restart, offset=offset, repaired=repaired)
         self._restart, self._last = False, samples[-1]
 
     def _repair(self, samples: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
