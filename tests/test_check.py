@@ -94,6 +94,13 @@ def test_features_that_no_headset_has_are_pointed_out() -> None:
     assert "Note: tempo" in text(found)
 
 
+def test_settings_that_are_off_or_empty_are_left_out_unless_they_were_switched_off() -> None:
+    quiet = {"kind": "simulator", "drift_uv": 0}
+    assert (
+        "drift_uv=0" in described({"source": quiet}).source and "duration_s" not in described({"source": quiet}).source
+    )
+
+
 def test_no_output_is_pointed_out() -> None:
     assert "no output" in text(described({"output": {}}))
 

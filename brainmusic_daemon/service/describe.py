@@ -124,9 +124,12 @@ def _kind(made: Any) -> str:
 
 
 def _settings(made: Any) -> str:
-    """Return the kind of a plug-in and all its settings that say something."""
-    given = ((name, getattr(made, name)) for name in registry.settings_of(type(made)))
-    words = [f"{name}={_word(value)}" for name, value in given if value is not None and value not in ("", [], {}, ())]
+    """Return the kind of a plug-in and its settings, less those that are off or empty by default."""
+    words = []
+    for name, setting in registry.settings_of(type(made)).items():
+        value = getattr(made, name)
+        if value or (value != setting.default and value not in (None, [], {}, ())):
+            words.append(f"{name}={_word(value)}")
     return " ".join([_kind(made), *words])
 
 
