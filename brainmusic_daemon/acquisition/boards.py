@@ -94,3 +94,40 @@ def describe(board_id: int, name: str, preset: str = "default") -> Board:
 def preset_of(preset: str) -> int:
     """Return the number of `default`, `auxiliary` or `ancillary`."""
     return int(library().BrainFlowPresets[f"{preset.upper()}_PRESET"].value)
+
+
+USER_ERRORS = frozenset({13, 14})  # invalid arguments, unsupported board: trying again is of no use
+
+
+def reason(error: Any) -> str:
+    """Return what a BrainFlowError says, in words: `unable to open port`."""
+    name = str(error).split(":", 1)[0]
+    return name.removesuffix("_ERROR").replace("_", " ").replace("INCOMMING", "INCOMING").lower()
+
+
+def way_out(code: int, name: str, serial_port: str, file: str) -> str:
+    """Return what a user can do about a BrainFlow exit code at the start of a session."""
+    wireless = name.startswith(("MUSE", "GANGLION_NATIVE", "BRAINBIT", "UNICORN", "CALLIBRI", "BRAINALIVE", "EXPLORE"))
+    if code == 1:
+        return "another program uses it: close that first"
+    if code == 2 and wireless:
+        return "Bluetooth is off or missing: switch it on, and the headset too"
+    if code == 2:
+        return f"serial port '{serial_port}' cannot be opened: is the dongle plugged in, and the name right?"
+    if code in (3, 4, 5, 6):
+        return f"something answers at '{serial_port}', but not the board: is it switched on, and its dongle set to PC?"
+    if code == 7:
+        return "no such device was found: switch it on, wear it near, disconnect it from phones"
+    if code == 13 and file:
+        return f"check `file` ({file}) and the other parameters"
+    if code == 13:
+        return (
+            "a parameter is missing or wrong: serial boards need `serial_port`, network boards `ip_address`, `ip_port`"
+        )
+    if code == 14:
+        return "this computer's system is not supported for it"
+    if code == 16:
+        return "this program has it open already"
+    if code == 18:
+        return "no answer in time: is the device switched on?"
+    return "is it switched on and near, and Bluetooth on?" if wireless else "is it switched on and connected?"
