@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -62,6 +64,7 @@ def running(
         text=True,
         errors="replace",
         env={**os.environ, **(env or {})},
+        start_new_session=True,
     )
 
     def read() -> None:
@@ -74,15 +77,20 @@ def running(
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        reader.join(5)
+        _end(process)
+        reader.join(10)
         assert process.stdout is not None
-        process.stdout.close()
+        if not reader.is_alive():
+            process.stdout.close()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program with all that it started: sclang leaves its scsynth behind otherwise."""
+    for wish in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, wish)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
 
 
 @contextmanager
@@ -115,11 +123,40 @@ def pd_receiver(port: int) -> Iterator[Received]:
 
 
 @contextmanager
-def sclang(script: Path, on_line: Callable[[str], None], port: int) -> Iterator[subprocess.Popen[str]]:
+def jack() -> Iterator[Mapping[str, str]]:
+    """Run JACK without a sound card, under a name of its own; gives the environment that leads programs to it."""
+    env = {
+        "JACK_DEFAULT_SERVER": f"brainmusic-{os.getpid()}",
+        "JACK_NO_AUDIO_RESERVATION": "1",
+        "SC_JACK_DEFAULT_OUTPUTS": "system",
+    }
+    log: list[str] = []
+    command = [
+        program("jackd", "jackd2"),
+        "-r",
+        "-n",
+        env["JACK_DEFAULT_SERVER"],
+        "-d",
+        "dummy",
+        "-r",
+        "48000",
+        "-p",
+        "256",
+    ]
+    with running(command, log.append, env) as process:
+        time.sleep(0.5)  # jackd says nothing when it is ready
+        assert process.poll() is None, log
+        yield env
+
+
+@contextmanager
+def sclang(
+    script: Path, on_line: Callable[[str], None], port: int, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run a script in SuperCollider's language, headless, with a home of its own; OSC arrives at `port`."""
     path = program("sclang", "supercollider-language")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        env = {
+        own = {
             "HOME": home,
             "XDG_CONFIG_HOME": home,
             "XDG_DATA_HOME": home,
@@ -127,7 +164,7 @@ def sclang(script: Path, on_line: Callable[[str], None], port: int) -> Iterator[
             "QT_QPA_PLATFORM": "offscreen",
             "QTWEBENGINE_DISABLE_SANDBOX": "1",
         }
-        with running([path, "-u", str(port), str(script)], on_line, env) as process:
+        with running([path, "-u", str(port), str(script)], on_line, {**own, **(env or {})}) as process:
             yield process
 
 

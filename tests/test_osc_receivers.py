@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +15,8 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.osc import Osc
 from brainmusic_daemon.outputs.osc_dialects import make_encoder
 from tests.frames import make_frame, make_info
-from tests.parts import free_port
-from tests.receivers import Received, pd_receiver, sclang_receiver, wait_for
+from tests.parts import CHECKOUT, free_port, program
+from tests.receivers import Received, jack, pd_patch, pd_receiver, sclang, sclang_receiver, wait_for
 
 pytestmark = pytest.mark.real
 
@@ -87,3 +89,102 @@ def test_escaped_names_arrive(receive: Receive) -> None:
         osc.close()
     expected = [f"/brainmusic/feature/alpha.{name}" for name in ("O_1", "Fp1-Fp2", "7", "P_3__1")]
     assert received[:4] == [(address, [float(value)]) for value, address in enumerate(expected, 1)]
+
+
+PD_EXAMPLE = CHECKOUT / "examples" / "puredata" / "brainmusic.pd"
+
+
+def pd_listening(folder: Path, port: int) -> Path:
+    """Return the Pd example at another port, its sound measured instead of played."""
+    lines = PD_EXAMPLE.read_text(encoding="utf-8").splitlines()
+    items = [
+        number for number, line in enumerate(lines) if line.startswith(("#X obj", "#X msg", "#X text", "#X floatatom"))
+    ]
+    assert [
+        *range(1, len(items) + 1)
+    ] == items  # objects come first, so that a connection's numbers are line numbers - 1
+    (dac,) = (number for number in items if lines[number].endswith(" dac~;"))
+    (receive,) = (number for number in items if "netreceive -u -b 9000" in lines[number])
+    lines[dac] = lines[dac].replace("dac~", "env~ 4096")
+    lines[receive] = lines[receive].replace("9000", str(port))
+    into_dac = f" {dac - 1} 1;"
+    lines = [line for line in lines if not (line.startswith("#X connect") and line.endswith(into_dac))]
+    lines[len(items) + 1 : len(items) + 1] = ["#X obj 20 690 print LEVEL;"]
+    lines.append(f"#X connect {dac - 1} 0 {len(items)} 0;")
+    patch = folder / "listening.pd"
+    patch.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return patch
+
+
+def test_the_pd_example_loads_without_a_complaint() -> None:
+    with pd_patch(PD_EXAMPLE) as log:
+        time.sleep(0.5)  # there is nothing to wait for: a patch that loads says nothing
+    assert log == []
+
+
+def test_the_pd_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
+    port = free_port()
+    osc = Osc(targets=[f"127.0.0.1:{port}"], mode="bundle")
+    osc.open(VirtualClock(), make_info())
+    rest = dict(make_frame().controls.values)
+    with pd_patch(pd_listening(tmp_path, port)) as log:
+        wait_for(lambda: log)
+
+        def level(loudness: float, notes: Sequence[Note] = ()) -> float:
+            osc.send(make_frame(0, controls={**rest, "loudness": loudness, "reverb": 0.0}, notes=notes))
+            time.sleep(0.5)
+            return float(log[-1].removeprefix("LEVEL: "))
+
+        silent, quiet, loud = level(0.0), level(0.1), level(1.0)
+        level(0.0)
+        assert level(0.0) < 5
+        with_note = level(0.0, [Note(0, 60, 1.0, 2.0)])
+    osc.close()
+    assert silent < 5
+    assert loud - quiet == pytest.approx(20, abs=1)  # dB
+    assert loud > 70
+    assert with_note > 60
+    assert any(line.startswith("state: ") and "good" in line for line in log)
+
+
+SC_EXAMPLE = CHECKOUT / "examples" / "supercollider" / "brainmusic.scd"
+
+_SC_LISTENING = """
+s.addr = NetAddr("127.0.0.1", {server});
+"{example}".load;
+fork {{
+    while {{ ~brainmusicVoice.isNil }} {{ 0.05.wait }};
+    SynthDef(\\tap, {{ SendReply.kr(Impulse.kr(20), '/tap', [RunningSum.rms(In.ar(0), 4800)]) }})
+        .play(s, addAction: \\addToTail);
+    OSCdef(\\tap, {{ |msg| ("LEVEL: " ++ msg[3].ampdb.max(-120)).postln }}, '/tap');
+}}
+"""
+
+
+def test_the_supercollider_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
+    program("scsynth", "supercollider-server")
+    script = tmp_path / "listening.scd"
+    script.write_text(_SC_LISTENING.format(server=free_port(), example=SC_EXAMPLE), encoding="utf-8")
+    port = free_port()
+    osc = Osc(targets=[f"127.0.0.1:{port}"], mode="bundle")
+    osc.open(VirtualClock(), make_info())
+    rest = {**make_frame().controls.values, "reverb": 0.0, "noise_amount": 0.0, "attack_time": 0.01}
+    log: list[str] = []
+
+    def level(loudness: float, notes: Sequence[Note] = ()) -> float:
+        osc.send(make_frame(0, controls={**rest, "loudness": loudness}, notes=notes))
+        time.sleep(0.8)
+        return float(log[-1].removeprefix("LEVEL: "))
+
+    with jack() as env, sclang(script, log.append, port, env):
+        wait_for(lambda: any(line.startswith("LEVEL") for line in log), 60, "for scsynth")
+        silent, quiet, loud = level(0.0), level(0.1), level(1.0)
+        level(0.0)
+        with_note = level(0.0, [Note(0, 60, 1.0, 4.0)])
+    osc.close()
+    assert silent == -120
+    assert loud - quiet == pytest.approx(20, abs=1)  # dB
+    assert loud > -30
+    assert with_note > -40
+    assert "brainmusic: good" in log
+    assert not any("ERROR" in line for line in log)
