@@ -126,6 +126,25 @@ def test_the_file_grows_while_it_is_written(tmp_path: Path) -> None:
     out.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a system with /dev/full")
+def test_a_disk_that_is_full_from_the_start_never_raises(caplog: pytest.LogCaptureFixture) -> None:
+    out = Csv(path=Path("/dev/full"))
+    out.open(VirtualClock(), make_info())
+    for number in range(200):
+        out.send(make_frame(number))
+    out.close()
+    counters = out.counters()
+    assert (counters["rows"], counters["lost"]) == (0, 200)
+    assert counters["errors"] > 1
+    assert len(caplog.records) == 1
+
+
+def test_the_home_folder_may_be_written_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert Csv(path=Path("~/out.csv")).path == tmp_path / "out.csv"
+
+
 class SmallDisk(blockfile.FileIO):
     """A file on a disk of so many bytes, which takes a part of a block before it is full, as real ones do."""
 

@@ -168,6 +168,12 @@ def test_the_rate_is_a_limit_on_state_but_never_on_notes() -> None:
     assert all("/brainmusic/note" in addresses for addresses in sent)
 
 
+def test_a_rate_as_fast_as_the_ticks_loses_none_to_their_jitter() -> None:
+    encoder = make_encoder("brainmusic", rate_hz=50)
+    jitter = np.random.default_rng(1).uniform(-0.0005, 0.0005, 500)
+    assert all(encoder.encode(make_frame(n, time=n * 0.02 + late)).due for n, late in enumerate(jitter))
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300])
 def test_what_is_not_finite_is_withheld_and_counted_and_the_rest_goes_on(receiver: Receiver, bad: float) -> None:
     for mode in ("messages", "bundle"):
@@ -487,6 +493,14 @@ def test_after_a_lost_network_the_socket_is_made_anew(receiver: Receiver) -> Non
     ticks = len([a for a, _ in receiver.messages() if a == "/brainmusic/feature/alpha"])
     assert ticks == 60 - 51
     assert osc.counters()["errors"] == 50
+
+
+def test_localhost_is_ipv4_where_most_receivers_listen(receiver: Receiver) -> None:
+    osc = Osc(targets=[f"localhost:{receiver.port}"])
+    osc.open(VirtualClock(), make_info())
+    osc.send(make_frame())
+    osc.close()
+    assert receiver.messages()
 
 
 def test_ipv6() -> None:

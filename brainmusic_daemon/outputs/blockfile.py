@@ -37,7 +37,7 @@ class BlockFile:
         """Create the file.  Raises ConfigError where that can never work, OutputLost where it may later."""
         try:
             self._raw = FileIO(self.path, "r+" if self.append and self.path.exists() else "w")
-            self._good = self._raw.seek(0, 2)
+            self._good = self._raw.seek(0, 2) if self._raw.seekable() else 0
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError) as error:
             raise ConfigError(
                 f"cannot write '{self.path}': {_reason(error)}; name a file in a folder you own"

@@ -38,6 +38,9 @@ class Csv:
     _controls: tuple[str, ...] = field(default=(), init=False)
     _row: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32), init=False)
 
+    def __post_init__(self) -> None:
+        self.path = Path(self.path).expanduser()
+
     def open(self, clock: Clock | None = None, info: StreamInfo | None = None) -> None:
         """Create the file; opened again, go on behind the rows that are there."""
         path = self.path if self._number == 1 else self.path.with_suffix(f".{self._number}{self.path.suffix}")

@@ -48,6 +48,7 @@ class Jsonl:
     _pick: Callable[[Sequence[bytes]], Any] = field(default=tuple, init=False)
 
     def __post_init__(self) -> None:
+        self.path = Path(self.path).expanduser()
         self._encoder = make_encoder(self.dialect, self.features, self.controls, self.rate_hz, self.heartbeat_s)
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
@@ -56,7 +57,6 @@ class Jsonl:
         file.open()
         self._file = file
         self._files.append(file)
-        self._encoder = make_encoder(self.dialect, self.features, self.controls, self.rate_hz, self.heartbeat_s)
 
     def send(self, frame: Frame) -> None:
         """Append this tick's messages."""

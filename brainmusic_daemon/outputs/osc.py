@@ -143,9 +143,11 @@ class _Target:
     def __post_init__(self) -> None:
         host, port = parse_target(self.name)
         try:
-            (self._family, _, _, _, self._address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
         except UnicodeError as error:  # a label of a host name that is empty or too long
             raise OSError(str(error)) from error
+        # `localhost` may be ::1 first, where sclang and older Pd don't listen: IPv4 wherever there is one
+        self._family, _, _, _, self._address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         with contextlib.suppress(OSError):  # no network now is no reason to give up: `send` tries again
             self._connect()
 

@@ -213,9 +213,10 @@ class Encoder:
     def encode(self, frame: Frame) -> Batch:
         """Return what this tick has to say.  A new set of names gives a batch with a new layout."""
         layout = self._current(frame)
-        due = frame.time >= self._next - 1e-9
-        if due and self.rate_hz > 0:
-            self._next = _following(self._next, 1 / self.rate_hz, frame.time)
+        period = 1 / self.rate_hz if self.rate_hz > 0 else 0.0
+        due = frame.time >= self._next - 0.1 * period  # ticks jitter: a little early is in time
+        if due and period > 0:
+            self._next = _following(self._next, period, frame.time)
         beat = frame.time >= self._next_beat - 1e-9
         if beat:
             self._next_beat = _following(self._next_beat, self.heartbeat_s, frame.time)
