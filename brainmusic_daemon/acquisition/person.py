@@ -87,10 +87,10 @@ class Person:
         self._jaw_gain = np.maximum(spread(at, "T7", 0.7), spread(at, "T8", 0.7))
 
     def _set_rhythms(self, at: Array) -> None:
-        bins = np.arange(-20, 21) * (self.samplerate / (2 * self.block_size))  # Hz around the carrier
-        n = np.arange(2 * self.block_size)
-        self._waves = np.exp(2j * np.pi * np.outer(n / self.samplerate, bins))
-        shape = np.array([np.exp(-0.5 * (bins / width) ** 2) for *_, width, _ in RHYTHMS]).T
+        most = min(20, self.block_size - 1)
+        self._bins = np.arange(-most, most + 1)  # bins of the Fourier transform around the carrier
+        f = self._bins * (self.samplerate / (2 * self.block_size))
+        shape = np.array([np.exp(-0.5 * (f / width) ** 2) for *_, width, _ in RHYTHMS]).T
         self._shape = shape * np.sqrt(2 / np.pi / (shape**2).sum(axis=0))  # so that the mean envelope is 1
         self._carriers = np.array([carrier or self.alpha_hz for *_, carrier, _, _ in RHYTHMS])
         topography = np.array([spread(at, centre, width) for _, centre, width, *_ in RHYTHMS])
@@ -145,7 +145,7 @@ class Person:
         return {
             "eyes_closed": (t // self.period_s) % 2,
             "alpha_envelope": envelope * self._amplitudes(t)[:, 0],
-            "blink": (self._blinks(t) > 0).astype(np.float64),
+            "blink": (self._blinks(t) > 1e-9).astype(np.float64),
             "jaw": jaw,
             **moods,
         }
@@ -160,8 +160,10 @@ class Person:
             rng = np.random.default_rng((self.seed, 0, i))
             z = rng.standard_normal((2, *self._shape.shape))
             x = rng.standard_normal((2, len(self._amplitude), len(self.channels)))
+            spectrum = np.zeros((2 * self.block_size, len(RHYTHMS)), dtype=np.complex128)
+            spectrum[self._bins] = (z[0] + 1j * z[1]) * self._shape
             made = (
-                self._waves @ ((z[0] + 1j * z[1]) * self._shape) * self._window,
+                np.fft.ifft(spectrum, axis=0, norm="forward") * self._window,
                 np.fft.irfft((x[0] + 1j * x[1]) * self._amplitude, 2 * self.block_size, axis=0) * self._window,
             )
             if len(self._segments) >= 3:
@@ -218,7 +220,7 @@ class Person:
             length = math.ceil(JAW_S * fs)
             f = np.fft.rfftfreq(length, 1 / fs)
             band = (f >= 20) & (f <= min(200.0, 0.45 * fs))
-            for c in range(int(t.min() // cell), int(t.max() // cell) + 1):
+            for c in range(max(0, int((t.min() - JAW_S) // cell)), int(t.max() // cell) + 1):
                 rng = np.random.default_rng((self.seed, JAW, c))
                 first = math.ceil((c + rng.uniform()) * cell * fs)
                 if first + length < t.min() * fs or first > t.max() * fs:
