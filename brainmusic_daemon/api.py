@@ -76,7 +76,9 @@ class Chunk:
 class Window:
     """The newest stretch of the ring buffer: evenly spaced, finite, without gaps."""
 
-    samples: FloatArray  # (n_samples, n_channels) µV float32, relative to `offset`; a view: read it during the tick only
+    samples: (
+        FloatArray  # (n_samples, n_channels) µV float32, relative to `offset`; a view: read it during the tick only
+    )
     offset: FloatArray  # (n_channels,) µV float64, constant per ring: absolute = samples + offset
     end: int  # number of samples written so far, up to and including the newest of this window
     time: float  # session seconds of the newest sample

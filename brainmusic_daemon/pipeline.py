@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import CONTROLS, Control, Controls, Features, Frame, Mapper, State, StreamInfo, Window
@@ -45,17 +48,23 @@ class Pipeline:
         """Return the frame that leaves at `time` (session seconds); `alive` False: the source is silent."""
         assert self.bank is not None
         features = self.bank.update(time, window, alive=alive)
-        controls = self._controls(features, self.bank.gate.follow)
-        self._number += 1
-        return Frame(time=time, number=self._number - 1, features=features, controls=Controls(time, controls))
+        return self._frame(features, self.bank.gate.follow)
 
-    def _controls(self, features: Features, follow: float) -> Mapping[str, float]:
+    def idle(self, time: float) -> Frame:
+        """Return a frame at rest, without features: no headset has come yet."""
+        nothing = np.zeros(0)
+        return self._frame(Features(time, -math.inf, (), nothing, {}, (), nothing, State.LOST), follow=0.0)
+
+    def _frame(self, features: Features, follow: float) -> Frame:
         """Map, glide towards rest by what the gate says, smooth."""
         if features.state not in (State.HELD, State.LOST, State.RESTING):
             self._targets.update(self.mapper.map(features))
         rest = self._rest
         glided = {name: rest[name] + follow * (value - rest[name]) for name, value in self._targets.items()}
-        return self.smoother.step(glided)
+        controls = Controls(features.time, self.smoother.step(glided))
+        frame = Frame(features.time, self._number, features, controls)
+        self._number += 1
+        return frame
 
     def explain(self, features: Features) -> Mapping[tuple[str, str], float]:
         """Return (feature, control) → share of the control's range by which the feature moves it now."""

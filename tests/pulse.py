@@ -44,11 +44,9 @@ class Pulse:
     def start(self) -> None:
         command = [self._program, "-n", "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit"]
         command += ["--use-pid-file=no", "-L", "module-native-protocol-unix", "-L"]
-        command += [
-            f"module-null-sink sink_name={SINK} rate={self.samplerate} channels=2 format=float32le norewinds=1"
-        ]
-        log = (self.folder / "pulse.log").open("ab")
-        self._process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+        command += [f"module-null-sink sink_name={SINK} rate={self.samplerate} channels=2 format=float32le norewinds=1"]
+        with (self.folder / "pulse.log").open("ab") as log:
+            self._process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
         socket = self.folder / "pulse" / "native"
         deadline = time.monotonic() + 10
         while not socket.exists():

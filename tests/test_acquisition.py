@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from brainmusic_daemon.acquisition.supervisor import Acquisition, SourceState, select
+from brainmusic_daemon.acquisition.selection import select
+from brainmusic_daemon.acquisition.supervisor import Acquisition, SourceState
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, EndOfStream, SourceLost, StreamInfo
 from brainmusic_daemon.clock import VirtualClock, WallClock
 

@@ -97,7 +97,7 @@ def test_values_times_and_labels_arrive(fmt: str) -> None:
 
     name = _name()
     outlet = _outlet(name, ["Fp1.", "cz", "EEG O2"], fmt=fmt)
-    with _opened(Lsl(source_id=f"id of {name}")) as (source, info, clock):
+    with _opened(Lsl(type="EEG", source_id=f"id of {name}")) as (source, info, clock):
         assert info.channels == ("Fp1", "Cz", "O2")
         assert info.samplerate == 250
         assert info.uid == f"id of {name}"
@@ -128,7 +128,7 @@ def test_volts_without_a_unit_are_recognised() -> None:
     outlet = _outlet(name, unit="")
     with (
         _streaming(lambda i: outlet.push_sample(noise[i].tolist()), 250),
-        _opened(Lsl(source_id=f"id of {name}")) as (source, info, _),
+        _opened(Lsl(type="EEG", source_id=f"id of {name}")) as (source, info, _),
     ):
         assert "volts" in info.details["units"]
         assert 10 < _collect(source, 50).samples.std() < 40
@@ -143,7 +143,7 @@ def test_descriptions_that_are_short_doubled_or_missing() -> None:
     ):
         name = _name()
         outlet = _outlet(name, labels, count=count)
-        with _opened(Lsl(source_id=f"id of {name}")) as (_, info, _clock):
+        with _opened(Lsl(type="EEG", source_id=f"id of {name}")) as (_, info, _clock):
             assert info.channels == expected
         del outlet
 
@@ -151,7 +151,7 @@ def test_descriptions_that_are_short_doubled_or_missing() -> None:
 def test_other_channels_are_left_out() -> None:
     name = _name()
     outlet = _outlet(name, ["O1", "X", "O2", "TRIG"], kinds=["EEG", "ACC", "EEG", "TRIG"])
-    with _opened(Lsl(source_id=f"id of {name}")) as (source, info, _):
+    with _opened(Lsl(type="EEG", source_id=f"id of {name}")) as (source, info, _):
         assert info.channels == ("O1", "O2")
         assert info.details["left out"] == "X, TRIG"
         for i in range(3):
@@ -162,10 +162,10 @@ def test_other_channels_are_left_out() -> None:
 def test_names_can_be_given_and_must_fit() -> None:
     name = _name()
     outlet = _outlet(name)
-    with _opened(Lsl(source_id=f"id of {name}", names=["Fz", "Pz"])) as (_, info, _clock):
+    with _opened(Lsl(type="EEG", source_id=f"id of {name}", names=["Fz", "Pz"])) as (_, info, _clock):
         assert info.channels == ("Fz", "Pz")
     with pytest.raises(ConfigError, match="1 names for 2 channels"):
-        Lsl(source_id=f"id of {name}", names=["Fz"]).open(WallClock())
+        Lsl(type="EEG", source_id=f"id of {name}", names=["Fz"]).open(WallClock())
     del outlet
 
 
@@ -174,7 +174,7 @@ def test_rate_zero_is_estimated() -> None:
     outlet = _outlet(name, rate=0.0)
     with (
         _streaming(lambda i: outlet.push_sample([i, i]), 125),
-        _opened(Lsl(source_id=f"id of {name}")) as (source, info, _),
+        _opened(Lsl(type="EEG", source_id=f"id of {name}")) as (source, info, _),
     ):
         assert info.samplerate == pytest.approx(125, rel=0.05)
         assert "no rate is stated" in info.details["rate"]
@@ -186,7 +186,7 @@ def test_rate_zero_and_silence_is_lost() -> None:
     name = _name()
     outlet = _outlet(name, rate=0.0)
     with pytest.raises(SourceLost, match="states no rate"):
-        Lsl(source_id=f"id of {name}").open(WallClock())
+        Lsl(type="EEG", source_id=f"id of {name}").open(WallClock())
     del outlet
 
 
@@ -202,7 +202,7 @@ def test_text_is_refused() -> None:
     name = _name()
     outlet = _outlet(name, ["x"], kind="Markers", fmt="string", rate=0)
     with pytest.raises(ConfigError, match="carries text"):
-        Lsl(source_id=f"id of {name}").open(WallClock())
+        Lsl(stream=name).open(WallClock())
     del outlet
 
 
@@ -251,7 +251,7 @@ def test_a_pause_stays_visible_in_the_times() -> None:
 
     name = _name()
     outlet = _outlet(name)
-    with _opened(Lsl(source_id=f"id of {name}")) as (source, _, _clock):
+    with _opened(Lsl(type="EEG", source_id=f"id of {name}")) as (source, _, _clock):
         start = pylsl.local_clock() - 10
         stamps = start + np.concatenate((np.arange(250), np.arange(250) + 750)) / 250
         for stamp in stamps:
@@ -269,7 +269,7 @@ def test_a_sample_is_there_at_once() -> None:
     outlet = _outlet(name)
     late: list[float] = []
     with (
-        _opened(Lsl(source_id=f"id of {name}")) as (source, _, _clock),
+        _opened(Lsl(type="EEG", source_id=f"id of {name}")) as (source, _, _clock),
         _streaming(lambda i: outlet.push_sample([pylsl.local_clock() % 1000, 0.0]), 100),
     ):
         while len(late) < 60:
@@ -302,7 +302,7 @@ def test_settings_have_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pylsl, "StreamInlet", spy)
     name = _name()
     outlet = _outlet(name)
-    with _opened(Lsl(source_id=f"id of {name}", buffer_s=33, dejitter=True)):
+    with _opened(Lsl(type="EEG", source_id=f"id of {name}", buffer_s=33, dejitter=True)):
         assert made["max_buflen"] == 33
         assert made["processing_flags"] == pylsl.proc_clocksync | pylsl.proc_dejitter
     del outlet

@@ -129,7 +129,7 @@ class Lsl:
         """Return the best match; among equals the stream that was open before."""
         predicate = self._predicate()
         found = pylsl.resolve_bypred(predicate or "type='EEG'", 1, self.wait_s)
-        if found and not self.source_id:
+        if found and not (self.source_id and self.type):
             found = pylsl.resolve_bypred(predicate or "type='EEG'", 64, _COMPANY_S) or found
         every = found or pylsl.resolve_streams(1.0)
         again = [info for info in found if (info.source_id() or f"{info.name()}@{info.hostname()}") == self._last_uid]

@@ -19,6 +19,7 @@ CYTON = ("Fp1", "Fp2", "C3", "C4", "P7", "P8", "O1", "O2")
 BLOCK_S = 1.0  # generated at once; slower things are functions of time
 CLOSING_S = 0.5  # alpha rises and falls over this long
 BLINK_S, JAW_S = 0.3, 0.8
+DRIFTS_S = (13.0, 31.0)  # periods
 BLINK, JAW, BODY = 1, 2, 3  # streams of random numbers beside the blocks' own, 0
 
 # name, centre, spread (chord), carrier Hz (0: the person's alpha), bandwidth Hz (one sigma), amplitude µV
@@ -80,10 +81,13 @@ class Person:
         self._set_background(at)
         rng = np.random.default_rng((self.seed, BODY))
         self._phases = rng.uniform(0, 2 * np.pi, 8)
-        self._hum = self.mains_uv * rng.uniform(0.5, 1.0, n) * (self.mains_hz < fs / 2), rng.uniform(0, 0.5, n)
-        self._drift = rng.uniform(11, 40, (2, n)), rng.uniform(0, 2 * np.pi, (2, n))
         self._offset = self.offset_uv * rng.uniform(0.5, 1.0, n) * rng.choice([-1.0, 1.0], n)
-        self._blink_gain = spread(at, "Fpz", 0.5) / spread(position("Fp1")[np.newaxis], "Fpz", 0.5)
+        hum = self.mains_uv * rng.uniform(0.5, 1.0, n) * (self.mains_hz < fs / 2)
+        sizes = np.stack([hum, *[np.full(n, 0.5 * self.drift_uv)] * len(DRIFTS_S)])
+        lags = rng.uniform(0, 2 * np.pi, sizes.shape)
+        blink = spread(at, "Fpz", 0.5) / spread(position("Fp1")[np.newaxis], "Fpz", 0.5)
+        # what reaches each electrode of: the rhythms, the blink, and sine and cosine of hum and drifts
+        self._gains = np.vstack([self._topography, blink, sizes * np.cos(lags), sizes * np.sin(lags)])
         self._jaw_gain = np.maximum(spread(at, "T7", 0.7), spread(at, "T8", 0.7))
 
     def _set_rhythms(self, at: Array) -> None:
@@ -116,17 +120,14 @@ class Person:
         t = n / self.samplerate
         z, background = self._noise(j)
         carrier = np.exp(2j * np.pi * (np.outer(n, self._carriers / self.samplerate) % 1.0))
-        samples: Array = background @ self._mixing + ((z * carrier).real * self._amplitudes(t)) @ self._topography
-        samples += self._blinks(t)[:, np.newaxis] * self._blink_gain
+        turns = 2 * np.pi * (np.outer(t, [self.mains_hz, *(1 / period for period in DRIFTS_S)]) % 1.0)
+        rhythms = (z * carrier).real * self._amplitudes(t)
+        parts = np.hstack([rhythms, self._blinks(t)[:, np.newaxis], np.sin(turns), np.cos(turns)])
+        samples: Array = background @ self._mixing + parts @ self._gains + self._offset
         for first, burst in self._jaws(t):
             here = slice(max(first, n[0]), min(first + len(burst), n[-1] + 1))
             if here.start < here.stop:
                 samples[here.start - n[0] : here.stop - n[0]] += burst[here.start - first : here.stop - first]
-        hum, lag = self._hum
-        samples += hum * np.sin(2 * np.pi * (t[:, np.newaxis] * self.mains_hz % 1.0 + lag))
-        for period, phase in zip(*self._drift, strict=True):
-            samples += 0.5 * self.drift_uv * np.sin(2 * np.pi * t[:, np.newaxis] / period + phase)
-        samples += self._offset
         samples.setflags(write=False)
         return samples
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.acquisition.linefit import LineFit
+from brainmusic_daemon.acquisition.mend import Mend
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.api import Chunk, FloatArray
 
@@ -18,8 +19,6 @@ STEP_S = 600.0  # a longer jump is a stepped clock or counter rather than that m
 REWIND_S = 2.0  # sample numbers that fall back further than this were restarted by the device
 HOLD_S, HOLD_CLEAN = 0.2, 3  # a step in time is believed when it lasts this long (jittering times), this many (exact)
 RECENT = 64  # an exact duplicate is looked for among this many samples
-GREATEST_UV = 1e10  # nothing measured is as large as 10 kV; it would overflow float32 further on
-REPAIRED_S = 1.0  # a channel counts as repaired until this long after its last repaired sample
 
 COUNTERS = (
     "samples",  # measured samples that went into the ring
@@ -46,6 +45,7 @@ class Timeline:
         """`counts` are carried on from an earlier ring."""
         self.counts = dict.fromkeys(COUNTERS, 0) if counts is None else counts
         self._ring, self._rate, self._fit = ring, samplerate, LineFit(samplerate)
+        self._mend = Mend(ring, samplerate, self.counts)
         self._next: int | None = None  # number of the next sample, where the source counts
         self._fallen: int | None = None  # while numbers repeat: the one after the newest of those dropped
         self._last_time = -math.inf
@@ -54,11 +54,6 @@ class Timeline:
         self._off: list[float] = []  # times off the line: a step of the clock, or jitter
         self._held: list[npt.NDArray[Any]] = []  # their samples, where that decides what is missing
         self._recent: deque[tuple[float, npt.NDArray[Any]]] = deque(maxlen=RECENT)
-        self._last: npt.NDArray[Any] = np.zeros(ring.n_channels)  # newest row, finite
-        self._seen = np.zeros(ring.n_channels, dtype=np.bool_)  # channels that were finite at least once
-        self._whole = False  # all of them
-        self._bad_until = np.zeros(ring.n_channels, dtype=np.int64)  # ring position up to which a channel is "repaired"
-        self._any_bad_until = 0
 
     def resume(self) -> None:
         """Expect a new beginning: the source was reopened.  Samples held back are let in first."""
@@ -244,53 +239,7 @@ class Timeline:
         self._restart, self._gap, self._fit.line = True, 0, None
 
     def _emit(self, samples: npt.NDArray[Any], arrival: float) -> None:
-        """Repair and bridge what must be, and publish."""
-        ring, counts, offset = self._ring, self.counts, None
-        counts["samples"] += len(samples)
-        flat = samples.ravel()
-        # one dot product sees NaN, infinities and absurd values (|x| ≥ GREATEST_UV) alike
-        with np.errstate(over="ignore"):
-            fine = self._whole and flat.dot(flat) < GREATEST_UV**2
-        if not fine:
-            samples, offset = self._repair(samples)
-        if self._gap:
-            share = np.arange(1, self._gap + 1)[:, np.newaxis] / (self._gap + 1)
-            samples = np.concatenate([self._last + share * (samples[0] - self._last), samples])
-            counts["filled"] += self._gap
-            self._gap = 0
-        end, repaired = ring.end + len(samples), None
-        if self._restart and ring.end:
-            counts["restarts"] += 1
-            end += ring.window
-        if end < self._any_bad_until:
-            repaired = self._bad_until > end
+        """Pass on what is known to lie behind the gap or the new beginning, if any."""
         time = self._fit.ahead(len(self._off)) if self._off else self._fit.time
-        ring.write(samples, time, arrival, restart=self._restart, offset=offset, repaired=repaired)
-        self._restart, self._last = False, samples[-1]
-
-    def _repair(self, samples: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
-        """Hold each channel's last good value; return the repaired samples, and the offset where it must change.
-
-        A channel that has never given a value is silent at its offset, which is its first value once that comes.
-        """
-        good = np.abs(samples) < GREATEST_UV  # False for NaN
-        bad = ~good
-        came = good.any(axis=0) & ~self._seen
-        offset = None
-        if came.any():
-            firsts = samples[good.argmax(axis=0), np.arange(samples.shape[1])]
-            self._last = np.where(came, firsts, self._last)
-            offset = np.where(came, firsts, self._ring.offset)
-            self._seen = self._seen | came
-            self._whole = bool(self._seen.all())
-        if not bad.any():
-            return samples, offset
-        self.counts["nonfinite"] += int(bad.sum())
-        rows = np.arange(len(samples))[:, np.newaxis]
-        newest = np.maximum.accumulate(np.where(good, rows, -1), axis=0)
-        held = np.take_along_axis(samples, np.maximum(newest, 0), axis=0)
-        last_bad = np.where(bad, rows, -1).max(axis=0)
-        end = self._ring.end + self._gap + (self._ring.window if self._restart else 0)
-        until = np.where(last_bad >= 0, end + last_bad + 1 + round(REPAIRED_S * self._rate), self._bad_until)
-        self._bad_until, self._any_bad_until = until, int(until.max())
-        return np.where(newest >= 0, held, self._last), offset
+        self._mend.write(samples, time, arrival, bridge=self._gap, restart=self._restart)
+        self._gap, self._restart = 0, False

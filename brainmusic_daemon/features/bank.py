@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from brainmusic_daemon.api import Features, FloatArray, State, StreamInfo, Window
+from brainmusic_daemon.features import montage
 from brainmusic_daemon.features.baseline import Baseline
 from brainmusic_daemon.features.gate import Gate
 from brainmusic_daemon.features.montage import Setup
@@ -55,6 +56,7 @@ class FeatureBank:
         self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
         self._judge_every = max(1, round(PERIOD_S / setup.tick))
         self._ticks, self._end = 0, 0
+        self._share = 0.0  # of good channels
         self._silent = np.zeros(len(info.channels))
         self._values: FloatArray = np.full(2 * self._n, 0.5)
         self._values[self._n :] = 0.0
@@ -62,12 +64,10 @@ class FeatureBank:
     def update(self, time: float, window: Window, *, alive: bool) -> Features:
         """Return the features of the tick at `time`; without new samples (`alive` False) the last ones stay."""
         values = self._values.copy()
-        share = 0.0
         if alive:
             self._analyse(window, values[self._n :])
-            share = float((self.quality.weights >= 0.5).mean())
         filled = window.filled >= len(window.samples)
-        state = self.gate.update(alive=alive, share=share, filled=filled, learned_s=self.baseline.seconds)
+        state = self.gate.update(alive=alive, share=self._share, filled=filled, learned_s=self.baseline.seconds)
         if alive:
             learn = state in (State.GOOD, State.CALIBRATING) and filled
             self.baseline.update(values[self._n :], self.setup.tick, learn, values[: self._n])
@@ -91,8 +91,9 @@ class FeatureBank:
             eeg = analysis.power[:, self._eeg_columns].sum(axis=1)
             self.quality.judge(window, eeg, self.spectral.mains_power, at_once=at_once)
             self.spectral.set_weights(self.quality.weights)
-            analysis = self.spectral.analyse(window)
+            self._share = float((self.quality.weights >= 0.5).mean())
         self._ticks += 1
+        self.spectral.pool()
         raw[: self._n_pooled] = analysis.pooled.ravel()
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
         if self._derived:
@@ -101,16 +102,17 @@ class FeatureBank:
 
 def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> FeatureBank:
     """Make the bank for a stream from the configuration's sections `session`, `features`, `quality`, `baseline`."""
-    from brainmusic_daemon.features import montage
-
     features, quality, baseline, tick = config.features, config.quality, config.baseline, config.tick
     usable = {name: edges for name, edges in features.bands.items() if edges[0] < info.samplerate / 2 - 1}
     setup = montage.setup(
         info.channels, info.samplerate, tick, usable, montage=features.montage, named=features.regions
     )
-    spectral = SpectralBank(setup, [features.delay_ms / 1000] * len(usable), features.kernel_s)
-    if features.reference == "average":
-        spectral.use_average_reference()
+    spectral = SpectralBank(
+        setup,
+        [features.delay_ms / 1000] * len(usable),
+        features.kernel_s,
+        average_reference=features.reference == "average",
+    )
     judge = Quality(
         len(info.channels),
         flat_uv=quality.flat_uv,

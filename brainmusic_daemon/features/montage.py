@@ -21,6 +21,7 @@ _LETTERS: Mapping[str, str] = {
     "PO": "occipital", "POO": "occipital", "OI": "occipital", "F": "frontal", "C": "central", "T": "temporal",
     "P": "parietal", "O": "occipital", "I": "occipital", "N": "frontal",
 }  # fmt: skip
+_REFERENCES = ("colin27_1005", "standard_1005")  # mne's newer and older name of the 10-05 system
 _NAME = re.compile(r"^(?:EEG[ _-]*)?([A-Z]{1,4}?)(Z|\d{1,2}H?)(?:[-_ ./].*)?$", re.IGNORECASE)
 
 Indices = npt.NDArray[np.intp]
@@ -96,12 +97,12 @@ def _by_position(channels: Sequence[str], montage: str) -> list[tuple[str | None
     """Give each electrode of an mne montage the region and side of the nearest electrode of the 10-05 system."""
     import mne
 
-    try:
-        placed = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
-    except ValueError as error:
-        known = ", ".join(mne.channels.get_builtin_montages())
-        raise ConfigError(f"features.montage: mne has no montage '{montage}'; it has {known}") from error
-    reference = mne.channels.make_standard_montage("standard_1005").get_positions()["ch_pos"]
+    known = mne.channels.get_builtin_montages()
+    if montage not in known:
+        raise ConfigError(f"features.montage: mne has no montage '{montage}'; it has {', '.join(known)}")
+    placed = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
+    name = next(name for name in _REFERENCES if name in known)
+    reference = mne.channels.make_standard_montage(name).get_positions()["ch_pos"]
     names = [name for name in reference if region_of(name)]
     directions = _directions(np.array([reference[name] for name in names]))
     found: list[tuple[str | None, str | None]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +34,19 @@ class SpectralBank:
     Nothing is carried from tick to tick, so nothing needs repair after a gap, and a tick costs the same always.
     """
 
-    def __init__(self, setup: Setup, delays: Sequence[float], kernel_s: float, prior: Prior | None = None) -> None:
-        """Design the kernels; `delays` in seconds, one per band."""
+    def __init__(
+        self,
+        setup: Setup,
+        delays: Sequence[float],
+        kernel_s: float,
+        *,
+        average_reference: bool = False,
+        prior: Prior | None = None,
+    ) -> None:
+        """Design the kernels; `delays` in seconds, one per band.
+
+        `average_reference`: subtract the good channels' average from each; on the products, as both are linear.
+        """
         prior = prior or Prior()
         self.setup = setup
         self.n_taps = round(kernel_s * setup.samplerate)
@@ -56,8 +68,8 @@ class SpectralBank:
         for row, members in enumerate(setup.regions.values(), start=1):
             self._membership[row] = 0
             self._membership[row, members] = 1
-        self._empty = np.zeros(len(self._pool), bool)
-        self._reference: FloatArray | None = None
+        self._empty: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+        self._average_reference = average_reference
         self.analysis = Analysis(setup)
         self.set_weights(np.ones(len(setup.channels)))
 
@@ -66,32 +78,35 @@ class SpectralBank:
         self.analysis.weights = weights
         pool = self._membership * weights
         total = pool.sum(axis=1, keepdims=True)
-        self._empty = total[:, 0] < 1e-3  # no good channel in there: its powers stay what they were
+        empty = total[:, 0] < 1e-3
+        self._empty = empty if empty.any() else None
         self._pool = pool / np.maximum(total, 1e-3)
 
-    def use_average_reference(self) -> None:
-        """Subtract the good channels' average from every channel; on the products, as both are linear."""
-        self._reference = self.analysis.weights
-
     def analyse(self, window: Window) -> Analysis:
-        """Return the analysis of a window of (n_taps, n_channels) samples; it is valid until the next call."""
-        analysis, Z, n = self.analysis, self._Z, self._n_kernels
+        """Return every channel's part of the analysis of (n_taps, n_channels) samples; `pool` completes it.
+
+        It is the same object each time, valid until the next call.
+        """
+        analysis, Z, n, n_bands = self.analysis, self._Z, self._n_kernels, self._n_bands
         np.dot(window.samples.T, self._W, out=Z)
-        if self._reference is not None:
+        if self._average_reference:
             Z -= self._pool[0].astype(np.float32) @ Z
         np.multiply(Z, Z, out=self._square)
         np.add(self._square[:, :n], self._square[:, n:], out=self._all_power)
-        n_bands = self._n_bands
         analysis.analytic.real = Z[:, :n_bands]
         analysis.analytic.imag = Z[:, n : n + n_bands]
         np.multiply(self._all_power[:, :n_bands], self._scale, out=analysis.power)
-        if self._empty.any():
-            held = analysis.pooled[self._empty]
-            np.dot(self._pool, analysis.power, out=analysis.pooled)
-            analysis.pooled[self._empty] = held
-        else:
-            np.dot(self._pool, analysis.power, out=analysis.pooled)
         return analysis
+
+    def pool(self) -> None:
+        """Average the channels' powers over all and over each region, good channels only."""
+        pooled = self.analysis.pooled
+        if self._empty is None:
+            np.dot(self._pool, self.analysis.power, out=pooled)
+        else:  # a region without a good channel keeps its last powers
+            held = pooled[self._empty]
+            np.dot(self._pool, self.analysis.power, out=pooled)
+            pooled[self._empty] = held
 
     @property
     def mains_power(self) -> FloatArray:

@@ -61,7 +61,7 @@ class Csv:
         with np.errstate(over="ignore"):  # beyond float32 is infinite, and that is written as nan
             row[:count] = features.values
             row[count:-1] = [*values.values()]
-            row[-1] = features.quality.mean() if features.quality.size else np.nan
+            row[-1] = features.quality.sum() / features.quality.size if features.quality.size else np.nan
         text = orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
         if b"n" in text:
             text = text.replace(b"null", b"nan")

@@ -104,9 +104,9 @@ def begin_space(F, frame, rate, begin, end):
     """Set the slow movement of the ensemble and of the room's lines, and the lines' gains for the T60."""
     now, then = frame / rate, (frame + QUANTUM) / rate
     for side in range(2):
-        a, _ = sine_cosine(now * 0.31 + 0.25 * side)
-        b, _ = sine_cosine(then * 0.31 + 0.25 * side)
-        ramp(F, at.CHORUS_MOVE + side, at.CHORUS_SLOPE + side, rate * (0.011 + 0.0025 * a), rate * (0.011 + 0.0025 * b))
+        a, _ = sine_cosine(now * 0.23 + 0.25 * side)
+        b, _ = sine_cosine(then * 0.23 + 0.25 * side)
+        ramp(F, at.CHORUS_MOVE + side, at.CHORUS_SLOPE + side, rate * (0.011 + 0.002 * a), rate * (0.011 + 0.002 * b))
     for j in range(LINES):
         delay, speed = F[at.LINE_DELAY + j], F[at.LINE_RATE + j]
         a, _ = sine_cosine(now * speed + 0.125 * j)

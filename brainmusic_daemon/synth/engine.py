@@ -138,6 +138,7 @@ def new_block(samplerate: float, gain: float) -> tuple[npt.NDArray[np.float64], 
     for place, seconds in _SECONDS_TO_FOLLOW.items():
         follow[place] = seconds
     follow[at.VOICE_FREQUENCY : at.VOICE_LEVEL] = 0.02
+    follow[at.SPECTRUM :] = 0.02
     follow[at.VOICE_LEVEL : at.VOICE_PAN] = 0.08  # downwards; upwards it is the attack
     follow[at.VOICE_PAN : at.VOICE_RATIO] = 0.06
     F[at.COEFFICIENT : at.COEFFICIENT + at.TARGETS] = 1 - np.exp(-at.QUANTUM / samplerate / follow)

@@ -156,7 +156,8 @@ def master(F, place, n, left, right, wet_l, wet_r, lim_l, lim_r):
     """Mix dry and wet (equal power), block DC, fade, and append to what the limiter looks at."""
     wet, wet_end = F[at.BEGIN + at.WET], F[at.END + at.WET]
     dry_begin, dry_end = math.sqrt(1.0 - wet * wet), math.sqrt(1.0 - wet_end * wet_end)
-    level, level_end = F[at.BEGIN + at.LEVEL] * F[at.FADE_BEGIN], F[at.END + at.LEVEL] * F[at.FADE_END]
+    level, level_end = F[at.BEGIN + at.LEVEL], F[at.END + at.LEVEL]
+    fade, fade_end = F[at.FADE_BEGIN], F[at.FADE_END]
     pole = F[at.DC_POLE]
     xl, yl, xr, yr = F[at.DC], F[at.DC + 1], F[at.DC + 2], F[at.DC + 3]
     gain = F[at.GAIN]
@@ -170,6 +171,7 @@ def master(F, place, n, left, right, wet_l, wet_r, lim_l, lim_r):
         yl = l - xl + pole * yl
         yr = r - xr + pole * yr
         xl, xr = l, r
-        lim_l[HISTORY + i] = yl
-        lim_r[HISTORY + i] = yr
+        f = fade + (fade_end - fade) * p  # behind the DC blocker, so that silence is silent
+        lim_l[HISTORY + i] = yl * f
+        lim_r[HISTORY + i] = yr * f
     F[at.DC], F[at.DC + 1], F[at.DC + 2], F[at.DC + 3] = xl, yl, xr, yr

@@ -30,6 +30,18 @@ def read(line, mask, position):
 
 
 @compiled
+def read_smoothly(line, mask, position):
+    """Return the line's value at a fractional position, by the cubic through four frames (Lagrange)."""
+    whole = math.floor(position)
+    t = position - whole
+    at = int(whole)
+    a, b, c, d = line[(at - 1) & mask], line[at & mask], line[(at + 1) & mask], line[(at + 2) & mask]
+    ahead, behind = t - 1.0, t + 1.0
+    outer = d * behind * t * ahead / 6.0 - a * t * ahead * (t - 2.0) / 6.0
+    return outer + (b * behind * ahead * (t - 2.0) - c * behind * t * (t - 2.0)) / 2.0
+
+
+@compiled
 def ensemble(n, frame, at, share, share_slope, move, slope, lines, left, right):
     """Add a delayed, slowly moving copy of each side to it, and take the level back by as much.
 
@@ -44,8 +56,8 @@ def ensemble(n, frame, at, share, share_slope, move, slope, lines, left, right):
         line_r[now & mask] = right[i]
         c = share + share_slope * p
         dry = 1.0 - 0.4 * c
-        left[i] = dry * left[i] + c * read(line_l, mask, now - (move[0] + slope[0] * p))
-        right[i] = dry * right[i] + c * read(line_r, mask, now - (move[1] + slope[1] * p))
+        left[i] = dry * left[i] + c * read_smoothly(line_l, mask, now - (move[0] + slope[0] * p))
+        right[i] = dry * right[i] + c * read_smoothly(line_r, mask, now - (move[1] + slope[1] * p))
 
 
 @compiled

@@ -13,37 +13,30 @@ import numpy.typing as npt
 
 from brainmusic_daemon.api import CONTROL, CONTROLS
 from brainmusic_daemon.synth import layout as at
+from brainmusic_daemon.synth.timbre import k_weight, spectra
 
 Array = npt.NDArray[np.float64]
 
 #        ratio to the root, pan, pulse depth share, pulses per beat
 TONES: tuple[tuple[float, float, float, float], ...] = (
-    (1.0, 0.0, 0.0, 1.0),  # root
-    (0.5, 0.0, 0.0, 1.0),  # octave below
-    (3 / 2, -0.35, 0.5, 1.0),  # fifth
-    (12 / 5, 0.45, 0.8, 1.0),  # minor third, an octave up: clear rather than muddy
-    (5 / 2, 0.45, 0.8, 1.0),  # major third
-    (2.0, -0.15, 0.9, 2.0),  # octave
+    (1.0, 0.0, 0.45, 1.0),  # root
+    (0.5, 0.0, 0.2, 0.5),  # octave below
+    (3 / 2, -0.35, 0.7, 1.0),  # fifth
+    (12 / 5, 0.45, 0.9, 1.0),  # minor third, an octave up: clear rather than muddy
+    (5 / 2, 0.45, 0.9, 1.0),  # major third
+    (2.0, -0.15, 1.0, 2.0),  # octave
     (9 / 5, -0.6, 1.0, 0.5),  # seventh (bends to 15/8 with a bright mode)
     (9 / 4, 0.65, 1.0, 2.0),  # ninth
 )
 ROOT, SUB, FIFTH, MINOR, MAJOR, OCTAVE, SEVENTH, NINTH = range(8)
 QUIET_LUFS, LOUD_LUFS = -40.0, -18.0
-_PARTIAL = np.arange(1, at.MAX_PARTIALS + 1, dtype=np.float64)
-_EVEN = (np.arange(1, at.MAX_PARTIALS + 1) % 2 == 0).astype(np.float64)
+_TABLE = np.array(TONES)
 
 
 def smooth(x: float, low: float, high: float) -> float:
     """Return 0 below `low`, 1 above `high`, and a curve without corners between."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3 - 2 * t)
-
-
-def k_weight(hz: Array) -> Array:
-    """Return about the power weight of ITU-R BS.1770 at a frequency: a 60 Hz low cut and +4 dB above 1.5 kHz."""
-    x = (hz / 60.0) ** 4
-    y = (hz / 1500.0) ** 2
-    return np.asarray(x / (1 + x) * (1 + 2.51 * y) / (1 + y))
 
 
 class Voicing:
@@ -53,7 +46,7 @@ class Voicing:
         self.values: dict[str, float] = {control.name: control.rest for control in CONTROLS}
         self.repaired = 0  # values that were not finite or out of range
         self._noise_hz = 75.0 * 2.0 ** (np.arange(at.NOISE_BANDS) / 2)
-        self._noise_power = k_weight(self._noise_hz) * self._noise_hz
+        self._noise_power = np.array([k_weight(hz) * hz for hz in self._noise_hz])
 
     def accept(self, controls: Mapping[str, float]) -> None:
         """Take what is usable: not finite or missing keeps the old value, out of range is clamped."""
@@ -73,14 +66,12 @@ class Voicing:
         self.accept(controls)
         v = self.values
         f0, brightness, mode = v["fundamental_frequency"], v["brightness"], v["mode"]
-        out[:] = 0.0
         frequency = tone_frequencies(f0, mode)
         level = tone_levels(mode, v["complexity"], v["density"], f0)
-        spectrum = spectra(frequency, brightness, mode)
+        slope, cutoff = 1.9 - 1.0 * brightness, 600.0 * 2.0 ** (4.0 * brightness)
+        spectra(frequency, slope, cutoff, 0.35 - 0.3 * mode, out[at.SPECTRUM : at.TARGETS])
         noise, share = self._breath(f0, brightness, v["noise_amount"])
-        power = (spectrum * spectrum * k_weight(frequency[:, None] * _PARTIAL)).sum(axis=1) / 2
-        level /= np.sqrt(np.maximum(power, 1e-12))  # now a tone's level is its loudness
-        total = float((level * level * power).sum())
+        total = float(level @ level)
         loud = QUIET_LUFS + (LOUD_LUFS - QUIET_LUFS) * (v["loudness"] - 0.1) / 0.9
         tonal = math.sqrt(1 - share * share)
         out[at.LEVEL] = 10 ** ((loud + 0.691) / 20)
@@ -93,14 +84,12 @@ class Voicing:
         out[at.CHORUS] = 0.35
         out[at.PULSE] = v["tempo"] / 60.0
         out[at.ATTACK] = v["attack_time"]
-        out[at.DRIFT] = 3.0
+        out[at.DRIFT] = 2.5
         out[at.VOICE_FREQUENCY : at.VOICE_LEVEL] = frequency
         out[at.VOICE_LEVEL : at.VOICE_PAN] = level
-        table = np.asarray(TONES)
-        out[at.VOICE_PAN : at.VOICE_DEPTH] = table[:, 1]
-        out[at.VOICE_DEPTH : at.VOICE_RATIO] = table[:, 2] * (0.25 + 0.7 * v["density"])
-        out[at.VOICE_RATIO : at.SPECTRUM] = table[:, 3]
-        out[at.SPECTRUM : at.TARGETS] = spectrum.ravel()
+        out[at.VOICE_PAN : at.VOICE_DEPTH] = _TABLE[:, 1]
+        out[at.VOICE_DEPTH : at.VOICE_RATIO] = _TABLE[:, 2] * (0.1 + 0.85 * v["density"])
+        out[at.VOICE_RATIO : at.SPECTRUM] = _TABLE[:, 3]
 
     def _breath(self, f0: float, brightness: float, amount: float) -> tuple[Array, float]:
         """Return the band amplitudes at unit loudness, and the breath's share of the whole."""
@@ -113,7 +102,7 @@ class Voicing:
 
 def tone_frequencies(f0: float, mode: float) -> Array:
     """Return the frequency of each tone in Hz; the seventh slides from minor to major as the mode brightens."""
-    frequency = np.array([tone[0] for tone in TONES]) * f0
+    frequency = _TABLE[:, 0] * f0
     frequency[SEVENTH] = f0 * (9 / 5) * ((15 / 8) / (9 / 5)) ** smooth(mode, 0.45, 0.75)
     frequency[NINTH] = f0 * (32 / 15) * ((9 / 4) / (32 / 15)) ** smooth(mode, 0.05, 0.3)
     return np.asarray(frequency)
@@ -135,17 +124,3 @@ def tone_levels(mode: float, complexity: float, density: float, f0: float) -> Ar
     level[NINTH] = 0.45 * smooth(complexity, 0.65, 1.0) * high**0.3
     level[np.abs(level) < 1e-6] = 0.0
     return level
-
-
-def spectra(frequency: Array, brightness: float, mode: float) -> Array:
-    """Return the partials of each tone, (MAX_VOICES, MAX_PARTIALS).
-
-    A power law whose slope opens with brightness, a soft low-pass in Hz so that high tones don't shriek, and even
-    partials a little weaker in dark modes.
-    """
-    slope = 1.9 - 1.0 * brightness
-    cutoff = 600.0 * 2.0 ** (4.0 * brightness)
-    shape = _PARTIAL**-slope * (1.0 - _EVEN * (0.35 - 0.3 * mode))
-    hz = frequency[:, None] * _PARTIAL
-    amplitude = shape / (1.0 + (hz / cutoff) ** 2)
-    return np.where(amplitude > 2e-5, amplitude, 0.0)

@@ -51,7 +51,7 @@ def read(path: Path, wanted: str = "") -> Take:
         pool = [s for s in usable if key in (s.name.lower(), s.type.lower(), s.source_id.lower(), str(s.number))]
         if not pool:
             raise ConfigError(f"the recording {path} has no stream '{wanted}' with numbers in it; there is {there}")
-    index = best([_candidate(s) for s in pool], anything=bool(wanted))
+    index = best([candidate(s) for s in pool], anything=bool(wanted))
     if index is None:
         raise ConfigError(
             f"the recording {path} holds no EEG stream; there is {there}"
@@ -66,7 +66,8 @@ def describe(stream: Stream) -> str:
     return f"'{stream.name}' ({kind}, {len(stream.channels)} × {stream.channel_format}, {len(stream.times)} samples)"
 
 
-def _candidate(s: Stream) -> Candidate:
+def candidate(s: Stream) -> Candidate:
+    """Return what speaks for or against EEG."""
     names = [label for label, _, _ in s.channels]
     kinds = [kind for _, _, kind in s.channels]
     units = [unit for _, unit, _ in s.channels]

@@ -1,0 +1,65 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", "-c", metavar="FILE", help="A TOML file, or the name of a bundled configuration."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="SECTION.KEY=VALUE", help="Change one setting; may be given several times."),
+]
+Seconds = Annotated[float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop after so many seconds.")]
+
+
+class Interrupted:
+    """What ended a run from outside: `exit_code` is 130 after Ctrl-C, 0 after SIGTERM or nothing."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.exit_code = 0
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupted]:
+    """Turn Ctrl-C and SIGTERM into an orderly stop; a second one ends the process at once."""
+    state = Interrupted()
+
+    def handle(number: int, _frame: object) -> None:
+        if state.stop.is_set():
+            sys.stderr.write("brainmusic: stopped at once\n")
+            sys.stderr.flush()
+            import os
+
+            os._exit(130)
+        state.exit_code = 130 if number == signal.SIGINT else 0
+        state.stop.set()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield state
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def log_to_terminal(level: int = logging.INFO) -> None:
+    """Send the log to standard error, one plain line each, through rich where a live display owns the screen."""
+    from brainmusic_daemon.service.screen import LogHandler
+
+    root = logging.getLogger("brainmusic_daemon")
+    root.setLevel(level)
+    root.handlers[:] = [LogHandler()]
+    root.propagate = False

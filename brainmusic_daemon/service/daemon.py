@@ -1,0 +1,92 @@
+"""A configuration in, a live session out: the start ladder, the watch, and the reversed stop ladder."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import threading
+from collections.abc import Callable
+
+from brainmusic_daemon.acquisition.supervisor import SourceState
+from brainmusic_daemon.api import SourceLost, StreamInfo
+from brainmusic_daemon.clock import WallClock
+from brainmusic_daemon.config import Config
+from brainmusic_daemon.service.host import OutputHost, lost_for_good
+from brainmusic_daemon.service.session import Session
+from brainmusic_daemon.service.ticker import Ticker
+
+_log = logging.getLogger(__name__)
+
+_WATCH_S = 0.02
+
+
+class Daemon:
+    """Runs until it is stopped, the recording ends, or there is nothing left to run with."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.clock = WallClock()
+        self.session = Session(config, self.clock)
+        self.ticker = Ticker(self.clock, config.tick, self.session.tick)
+        self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
+        self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
+        self._stop_ticking = threading.Event()
+
+    def run(
+        self, stop: threading.Event, *, seconds: float | None = None, watch: Callable[[], None] = lambda: None
+    ) -> None:
+        """Start, watch, stop.  `watch` is called now and then, beside the tick, e.g. to show the status.
+
+        Raises SourceLost when no source came within the configured patience, OutputLost when no output could be
+        opened within it, ConfigError when a setting turns out to be wrong.
+        """
+        try:
+            self._start()
+            self._watch(stop, seconds, watch)
+        finally:
+            self._stop()
+
+    def _start(self) -> None:
+        # Many short Python slices instead of few long ones: the tick gets its turn within half a millisecond.
+        sys.setswitchinterval(0.0005)
+        self.session.acquisition.start()
+        self.host.start()
+        self._tick_thread.start()
+
+    def _stop(self) -> None:
+        self._stop_ticking.set()
+        if self._tick_thread.is_alive():
+            self._tick_thread.join(timeout=2.0)
+        self.host.stop()
+        self.session.acquisition.stop()
+
+    def _watch(self, stop: threading.Event, seconds: float | None, watch: Callable[[], None]) -> None:
+        acquisition, patience = self.session.acquisition, self.config.session.patience_s
+        while not stop.is_set():
+            now = self.clock.now()
+            if self.session.attach():
+                gc.collect()
+                gc.freeze()  # what lives as long as the session is no longer looked at by the collector
+            if acquisition.state is SourceState.FAILED and acquisition.error is not None:
+                raise acquisition.error
+            if self.host.error is not None:
+                raise self.host.error
+            if acquisition.state is SourceState.ENDED:
+                _log.info("the recording has ended")
+                return
+            ending = seconds is not None and now >= seconds
+            if not acquisition.seen and (ending or now > patience):
+                raise SourceLost(acquisition.last_message or "the source has sent nothing")
+            if (ending or now > patience) and (why := self.host.all_lost):
+                raise lost_for_good(why)
+            if ending:
+                return
+            watch()
+            stop.wait(_WATCH_S)
+
+    def _run_ticker(self) -> None:
+        self.ticker.run(self._stop_ticking)
+
+    def _outputs_changed(self, outputs: object) -> None:
+        self.session.outputs = outputs  # type: ignore[assignment]

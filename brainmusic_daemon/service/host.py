@@ -1,0 +1,105 @@
+"""Outputs in, those that are open out: each is opened and reopened alone, none takes another down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from brainmusic_daemon.api import BrainmusicError, Clock, ConfigError, Output, OutputLost, StreamInfo
+
+_log = logging.getLogger(__name__)
+
+_RETRY_S = (1.0, 2.0, 5.0, 10.0)
+
+
+class OutputHost:
+    """Opens every output in a thread of its own, because a device may take its time and the others need not wait."""
+
+    def __init__(
+        self,
+        outputs: Mapping[str, Output],
+        clock: Clock,
+        info: StreamInfo,
+        changed: Callable[[tuple[Output, ...]], None],
+    ) -> None:
+        """`changed` is told the open outputs, in the configuration's order, whenever they change."""
+        self._outputs, self._clock, self._info, self._changed = outputs, clock, info, changed
+        self._open: dict[str, Output] = {}
+        self._lock = threading.Lock()  # between opener threads only; the tick reads the tuple
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.lost: dict[str, str] = {}  # name → why it is not open now
+        self.error: ConfigError | None = None  # a setting is wrong: no use in going on
+        self.tried: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to open all outputs; returns at once."""
+        for name, output in self._outputs.items():
+            thread = threading.Thread(target=self._keep_opening, args=(name, output), name=f"open-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def open_now(self) -> None:
+        """Open all outputs and wait for each, as offline runs need.  Raises what the first failing one raises."""
+        for name, output in self._outputs.items():
+            output.open(self._clock, self._info)
+            self._add(name, output)
+
+    def _keep_opening(self, name: str, output: Output) -> None:
+        tries = 0
+        while not self._stop.is_set():
+            try:
+                output.open(self._clock, self._info)
+            except OutputLost as error:
+                if tries == 0:
+                    _log.warning("%s", error)
+                self.lost[name] = str(error)
+            except ConfigError as error:
+                self.error = error
+                self.lost[name] = str(error)
+                self.tried.add(name)
+                return
+            else:
+                if tries:
+                    _log.info("output '%s' is back", name)
+                self.lost.pop(name, None)
+                self.tried.add(name)
+                self._add(name, output)
+                return
+            self.tried.add(name)
+            self._stop.wait(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+            tries += 1
+
+    def _add(self, name: str, output: Output) -> None:
+        with self._lock:
+            self._open[name] = output
+            self._changed(tuple(self._open[known] for known in self._outputs if known in self._open))
+
+    def stop(self) -> None:
+        """Close all outputs, the last one first.  Never raises."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+        self._changed(())
+        for name in reversed(list(self._outputs)):
+            try:
+                self._outputs[name].close()
+            except Exception:  # noqa: BLE001 - closing goes on, whatever one of them does
+                _log.exception("output '%s' failed to close", name)
+
+    @property
+    def all_lost(self) -> str | None:
+        """Return why nothing can be heard or received, once every output was tried in vain; else None."""
+        if not self._outputs or self._open or self.tried < set(self._outputs):
+            return None
+        return "\n".join(self.lost.values())
+
+    def counters(self) -> dict[str, dict[str, float]]:
+        """Return each open output's counters."""
+        return {name: dict(output.counters()) for name, output in list(self._open.items())}
+
+
+def lost_for_good(error: str) -> BrainmusicError:
+    """Return the error that ends a run none of whose outputs could be opened."""
+    return OutputLost(f"no output could be opened:\n{error}")

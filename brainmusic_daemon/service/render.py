@@ -1,0 +1,121 @@
+"""A recording in, files out: the offline twin of a live run, on the virtual clock, the same bits each time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon import registry
+from brainmusic_daemon.api import ConfigError, EndOfStream, Output
+from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.config import Config
+from brainmusic_daemon.service.host import OutputHost
+from brainmusic_daemon.service.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a render did."""
+
+    seconds: float  # of the recording
+    ticks: int
+    elapsed: float  # seconds of work, start-up not counted
+    states: Mapping[str, float]  # state → share of the ticks
+    session: Session
+
+    @property
+    def speed(self) -> float:
+        """Return how many times faster than real time it was."""
+        return self.seconds / max(self.elapsed, 1e-9)
+
+
+def render(
+    config: Config,
+    outputs: Mapping[str, Output],
+    *,
+    seconds: float | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[float], None] = lambda seconds: None,
+) -> Rendered:
+    """Play the configured source to its end, or for `seconds`, as fast as it goes.
+
+    A tick at T sees exactly the samples whose time is ≤ T, as a live tick would with a source without delay.  Raises
+    what the source and the outputs raise on opening.
+    """
+    clock = VirtualClock()
+    session = Session(config, clock)
+    acquisition = session.acquisition
+    opened: OutputHost | None = None
+    states: dict[str, int] = {}
+    number = 0
+    try:
+        acquisition.pump()  # opens the source
+        session.attach()
+        assert acquisition.info is not None
+        opened = OutputHost(outputs, clock, acquisition.info, lambda now_open: setattr(session, "outputs", now_open))
+        opened.open_now()
+        begun = time.perf_counter()
+        ended = False
+        while not ended and (stop is None or not stop.is_set()):
+            deadline = (number + 1) * config.tick
+            if seconds is not None and deadline > seconds + 1e-9:
+                break
+            clock.wait_until(deadline)
+            try:
+                acquisition.pump()
+            except EndOfStream:
+                ended = True  # this tick still sees the last samples
+            session.attach()
+            frame = session.tick(deadline)
+            states[frame.features.state] = states.get(frame.features.state, 0) + 1
+            number += 1
+            if number % 64 == 0:
+                progress(deadline)
+        elapsed = time.perf_counter() - begun
+    finally:
+        if opened is not None:
+            opened.stop()
+        acquisition.stop()
+    shares = {state: count / max(number, 1) for state, count in states.items()}
+    return Rendered(number * config.tick, number, elapsed, shares, session)
+
+
+def render_files(
+    recording: Path,
+    config: str | None,
+    overrides: Sequence[str],
+    *,
+    files: Mapping[str, Path | None],
+    start: float = 0.0,
+    seconds: float | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[float], None] = lambda seconds: None,
+) -> Rendered:
+    """Render a recording to files: `files` is output kind (wav, csv, jsonl) → path.
+
+    Settings of the configuration's outputs of the same kind carry over (for jsonl, those of OSC).
+    """
+    source: dict[str, Any] = {"kind": "recording", "path": str(recording), "start_s": start}
+    resolved = configuration.load(config, overrides, {"source": source})
+    outputs = {kind: _file_output(kind, path, resolved) for kind, path in files.items() if path is not None}
+    return render(resolved, outputs, seconds=seconds, stop=stop, progress=progress)
+
+
+def _file_output(kind: str, path: Path, config: Config) -> Output:
+    """Make a file output with the settings that the configuration has for its live counterpart."""
+    counterpart = {"jsonl": "osc", "wav": "audio"}.get(kind, kind)
+    tables = config.tables.get("output", {})
+    found: Mapping[str, Any] = next((t for name, t in tables.items() if t.get("kind", name) in (kind, counterpart)), {})
+    known = registry.settings_of(registry.find("output", kind))
+    settings = {key: value for key, value in found.items() if key in known}
+    if not path.parent.is_dir():
+        raise ConfigError(f"cannot write {path}: there is no folder {path.parent}")
+    try:
+        return registry.build("output", kind, {**settings, "path": str(path)}, f"output.{kind}")  # type: ignore[no-any-return]
+    except registry.SettingErrors as error:
+        raise ConfigError(str(error)) from error

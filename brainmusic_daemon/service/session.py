@@ -1,0 +1,76 @@
+"""A source, a pipeline and outputs in, one tick at a time out: the part that live and offline runs share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from brainmusic_daemon.acquisition.ring import Ring
+from brainmusic_daemon.acquisition.supervisor import Acquisition
+from brainmusic_daemon.api import Clock, Frame, Output, Source, State
+from brainmusic_daemon.config import Config
+from brainmusic_daemon.pipeline import Pipeline
+from brainmusic_daemon.service.metrics import Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """A ring and how to read it: what a tick needs of one headset, exchanged in one assignment."""
+
+    generation: int
+    ring: Ring
+    n_taps: int
+
+
+class Session:
+    """Joins acquisition, pipeline and outputs.  `attach` is slow and called beside the tick; `tick` is the tick."""
+
+    def __init__(self, config: Config, clock: Clock, source: Source | None = None) -> None:
+        self.config, self.clock = config, clock
+        self.acquisition = Acquisition(
+            source or config.source,
+            clock,
+            window_s=config.features.kernel_s,
+            channels=config.features.channels,
+            exclude=config.features.exclude,
+            silence_s=config.session.silence_s,
+        )
+        self.pipeline = Pipeline(config)
+        self.outputs: Sequence[Output] = ()  # open ones; replaced as a whole
+        self.output_failures = 0
+        self.latency = Histogram()  # newest sample → all outputs were handed the frame
+        self.frame: Frame | None = None  # newest
+        self._attached: _Attached | None = None
+
+    def attach(self) -> bool:
+        """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
+        generation, info, ring = self.acquisition.setup
+        if ring is None or info is None or (self._attached and self._attached.generation == generation):
+            return False
+        self._attached = None  # the tick idles meanwhile, at rest
+        self.pipeline.prepare(info)
+        self._attached = _Attached(generation, ring, self.pipeline.n_taps)
+        return True
+
+    def tick(self, time: float) -> Frame:
+        """Make the frame that leaves at `time` and hand it to every output."""
+        attached = self._attached
+        if attached is None:
+            frame = self.pipeline.idle(time)
+        else:
+            window = attached.ring.newest(attached.n_taps)
+            alive = attached.generation == self.acquisition.generation and self.acquisition.alive(time)
+            frame = self.pipeline.tick(time, window, alive=alive)
+        for output in self.outputs:
+            try:
+                output.send(frame)
+            except Exception:  # noqa: BLE001 - a plug-in that breaks its promise must not stop the others
+                self.output_failures += 1
+        if frame.features.state is not State.LOST:
+            self.latency.add(self.clock.now() - frame.features.sample_time)
+        self.frame = frame
+        return frame
+
+    def counters(self) -> dict[str, float]:
+        """Return what went wrong between source and outputs."""
+        return {**self.acquisition.counters(), "output_failures": self.output_failures}

@@ -1,0 +1,118 @@
+"""A running daemon in, what its user wants to know out: as values, and as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brainmusic_daemon.api import CONTROL
+from brainmusic_daemon.service.daemon import Daemon
+
+_SHOWN_FEATURES = ("engagement", "asymmetry", "theta_alpha", "activation", "connectivity")
+_NAMES = {"fundamental_frequency": "pitch", "noise_amount": "noise", "attack_time": "attack"}
+_GLITCHES = ("gaps", "filled", "lost", "nonfinite", "duplicates", "restarts", "reconnects")
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """One control now, and the feature that moves it most."""
+
+    control: str
+    text: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at the daemon."""
+
+    seconds: float
+    state: str
+    source: str
+    quality: tuple[tuple[str, float], ...]  # channel, 0..1
+    features: tuple[tuple[str, float], ...]  # name, 0..1
+    drives: tuple[Driven, ...]
+    analysis_delay_ms: float
+    latency: dict[str, float]  # newest sample → handed to the outputs
+    jitter: dict[str, float]  # lateness of the ticks
+    ticks: dict[str, float]
+    source_counters: dict[str, float]
+    outputs: dict[str, dict[str, float]]
+    lost: dict[str, str]  # outputs that are not open, and why
+
+
+def snapshot(daemon: Daemon) -> Status:
+    """Collect the status; from any thread but the tick's, a few times a second."""
+    session = daemon.session
+    frame, info = session.frame, session.acquisition.info
+    assert frame is not None
+    features = frame.features
+    bands = [name for name in daemon.config.features.bands if name in features]
+    shown = [*bands, *(name for name in _SHOWN_FEATURES if name in features)]
+    causes: dict[str, tuple[float, str]] = {}
+    if features.names:
+        for (feature, control), share in session.pipeline.explain(features).items():
+            if abs(share) > causes.get(control, (0.0, ""))[0]:
+                causes[control] = (abs(share), f"{feature} {'↑' if features[feature] >= 0.5 else '↓'}")
+    driven = [control.name for control in session.pipeline.mapper.controls]
+    return Status(
+        seconds=frame.time,
+        state=str(features.state),
+        source=_source(session.acquisition.last_message, info),
+        quality=tuple(zip(features.channels, features.quality.tolist(), strict=True)),
+        features=tuple((name, features[name]) for name in shown),
+        drives=tuple(
+            Driven(_NAMES.get(name, name), _amount(name, frame.controls[name]), causes.get(name, (0.0, ""))[1])
+            for name in driven
+        ),
+        analysis_delay_ms=daemon.config.features.delay_ms,
+        latency=session.latency.summary(),
+        jitter=daemon.ticker.lateness.summary(),
+        ticks=daemon.ticker.counters(),
+        source_counters=session.counters(),
+        outputs=daemon.host.counters(),
+        lost=dict(daemon.host.lost),
+    )
+
+
+def _source(message: str, info: object) -> str:
+    channels, rate = getattr(info, "channels", ()), getattr(info, "samplerate", 0.0)
+    return f"{getattr(info, 'name', '')}, {len(channels)} channels at {rate:g} Hz" if info else message
+
+
+def _amount(control: str, value: float) -> str:
+    unit = CONTROL[control].unit if control in CONTROL else ""
+    return f"{value:.3g} {unit}".rstrip() if unit != "Hz" else f"{value:.0f} Hz"
+
+
+def timing(shown: Status) -> str:
+    """Return latency and glitches as one line."""
+    glitches = {name: count for name, count in shown.source_counters.items() if name in _GLITCHES and count}
+    for output, counters in shown.outputs.items():
+        glitches |= {f"{output} {name}": count for name, count in counters.items() if _is_glitch(name) and count}
+    trouble = ", ".join(f"{name} {count:g}" for name, count in glitches.items()) or "none"
+    ticks = shown.ticks
+    return (
+        f"latency  analysis {shown.analysis_delay_ms:g} ms + system {shown.latency['p50_ms']:.1f} ms "
+        f"(99 %: {shown.latency['p99_ms']:.1f})   ticks {ticks['ticks']:g}, late {ticks['late']:g}, "
+        f"missed {ticks['missed']:g}   glitches {trouble}"
+    )
+
+
+def _is_glitch(counter: str) -> bool:
+    return any(word in counter for word in ("underflow", "overflow", "error", "dropped", "reopened", "nonfinite"))
+
+
+def line(shown: Status) -> str:
+    """Return everything as one line for a log."""
+    brain = " ".join(f"{name} {value:.2f}" for name, value in shown.features)
+    good = sum(quality > 0.5 for _, quality in shown.quality)
+    music = " ".join(f"{d.control} {d.text}" + (f" ({d.cause})" if d.cause else "") for d in shown.drives)
+    return (
+        f"{shown.seconds:.0f} s {shown.state}: {shown.source}; contact {good}/{len(shown.quality)}; "
+        f"{brain}; {music}; {timing(shown)}"
+    )
+
+
+def farewell(shown: Status) -> str:
+    """Return the last words of a run."""
+    return f"stopped after {shown.seconds:.1f} s; {timing(shown)}"

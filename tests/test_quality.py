@@ -1,0 +1,121 @@
+"""Contact is judged as a technician would, and the music reacts to it with patience."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brainmusic_daemon.api import State
+from brainmusic_daemon.features.baseline import Baseline
+from brainmusic_daemon.features.gate import Gate
+from tests.signals import feature_bank, pink, play, sine
+
+FS = 250.0
+N = int(6 * FS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (lambda x: np.zeros_like(x), "flat"),
+        (lambda x: x + 187_500.0, "railed"),
+        (lambda x: x - 187_500.0, "railed"),
+        (lambda x: 40 * x, "noisy"),
+        (lambda x: x + sine(N, FS, 50.0, 90.0), "loose"),
+        (lambda x: x + sine(N, FS, 60.0, 90.0), "loose"),
+    ],
+)
+def test_each_fault_is_seen_and_named(fault, reason: str) -> None:
+    x = pink(N, 8, FS, rms_uv=8.0)
+    x[:, 3] = fault(x[:, 3])
+    bank = feature_bank()
+    row = play(bank, x, FS)[-1]
+    assert getattr(bank.quality, reason)[3]
+    assert row.quality[3] < 0.5
+    assert (np.delete(row.quality, 3) > 0.9).all()
+    assert row.state is not State.HELD
+
+
+def test_drift_and_a_large_offset_are_no_fault() -> None:
+    x = pink(N, 8, FS, rms_uv=8.0)
+    x[:, 3] += 61_000.0 + 0.4 * np.arange(N)
+    row = play(feature_bank(), x, FS)[-1]
+    assert row.quality[3] > 0.9
+
+
+def test_a_channel_leaves_and_returns_without_a_step() -> None:
+    x = pink(int(12 * FS), 8, FS, rms_uv=8.0)
+    x[1000:1750, 5] = 0.0
+    bank = feature_bank()
+    weights = []
+    for end in range(250, len(x), 5):
+        play(bank, x[end - 250 : end], FS)
+        weights.append(bank.quality.weights[5])
+    assert min(weights) < 0.1
+    assert weights[-1] > 0.9
+    assert np.abs(np.diff(weights)).max() < 0.2
+
+
+def gate() -> Gate:
+    return Gate(good_share=0.25, hold_s=2.0, glide_s=0.5, settle_s=1.0, tick=0.02)
+
+
+def run(gate: Gate, seconds: float, **given: object) -> list[State]:
+    options = {"alive": True, "share": 1.0, "filled": True, "learned_s": 5.0} | given
+    return [gate.update(**options) for _ in range(round(seconds / 0.02))]  # type: ignore[arg-type]
+
+
+def test_the_gate_holds_then_rests_then_returns() -> None:
+    made = gate()
+    assert run(made, 0.1, alive=False, learned_s=0.0)[-1] is State.LOST
+    assert run(made, 3, learned_s=0.5)[-1] is State.CALIBRATING
+    assert run(made, 3)[-1] is State.GOOD
+    assert made.follow > 0.99
+    held = run(made, 1.5, share=0.0)
+    assert set(held) == {State.HELD}
+    assert made.follow > 0.99
+    assert run(made, 4, share=0.0)[-1] is State.RESTING
+    assert made.follow < 0.01
+    assert run(made, 3)[-1] is State.GOOD
+    assert made.follow > 0.99
+    assert run(made, 3, alive=False)[0] is State.LOST
+    assert made.follow < 0.01
+
+
+def test_the_gate_does_not_flicker_at_its_threshold() -> None:
+    made = gate()
+    run(made, 2)
+    run(made, 4, share=0.2)
+    assert made.state is State.RESTING
+    assert run(made, 2, share=0.26)[-1] is State.RESTING
+    assert run(made, 2, share=0.31)[-1] is State.GOOD
+    assert run(made, 2, share=0.26)[-1] is State.GOOD
+
+
+def test_a_baseline_learns_any_scale_and_ignores_what_it_must_not_learn() -> None:
+    rng = np.random.default_rng(0)
+    baseline = Baseline(np.array([True, True, False]), np.array([0.8, 0.8, 0.5]), 120.0)
+    out = np.zeros(3)
+    seen = []
+    for _ in range(4000):
+        z = rng.standard_normal(3)
+        baseline.update(np.array([1e-3 * np.exp(0.3 * z[0]), 1e5 * np.exp(2 * z[1]), 5 + 0.1 * z[2]]), 0.02, True, out)
+        seen.append(out.copy())
+    late = np.array(seen[2000:])
+    assert (np.abs(np.median(late, axis=0) - 0.5) < 0.1).all()
+    assert (np.percentile(late, 95, axis=0) - np.percentile(late, 5, axis=0) > 0.7).all()
+    middle = baseline.middle.copy()
+    baseline.update(np.array([1e9, 1e9, 1e9]), 0.02, False, out)
+    assert (baseline.middle == middle).all()
+    assert (out > 0.99).all()
+
+
+def test_one_outlier_hardly_moves_the_baseline() -> None:
+    baseline = Baseline(np.array([True]), np.array([0.5]), 120.0)
+    out = np.zeros(1)
+    rng = np.random.default_rng(0)
+    for _ in range(1500):
+        baseline.update(np.exp(0.5 * rng.standard_normal(1)), 0.02, True, out)
+    before = baseline.middle.copy()
+    baseline.update(np.array([1e6]), 0.02, True, out)
+    assert abs(baseline.middle - before)[0] < 0.01
