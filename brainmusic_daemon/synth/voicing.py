@@ -81,7 +81,7 @@ class Voicing:
         out[at.T60] = 0.7 * 12.0**room
         out[at.WET] = 0.06 + 0.64 * room
         out[at.DAMPING] = 1800.0 * 4.0**brightness
-        out[at.CHORUS] = 0.35
+        out[at.CHORUS] = 0.22
         out[at.PULSE] = v["tempo"] / 60.0
         out[at.ATTACK] = v["attack_time"]
         out[at.DRIFT] = 2.5
@@ -115,7 +115,7 @@ def tone_levels(mode: float, complexity: float, density: float, f0: float) -> Ar
     high = 147.0 / f0
     level = np.zeros(at.MAX_VOICES)
     level[ROOT] = 1.0
-    level[SUB] = 0.55 * smooth(f0, 100.0, 180.0) + 0.12
+    level[SUB] = 0.3 * smooth(f0, 100.0, 180.0) + 0.12
     level[FIFTH] = 0.30 + 0.35 * smooth(complexity, 0.0, 0.3)
     level[MINOR] = 0.6 * third * math.cos(major * math.pi / 2)
     level[MAJOR] = 0.6 * third * math.sin(major * math.pi / 2)
