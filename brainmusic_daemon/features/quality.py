@@ -26,6 +26,7 @@ class Quality:
         self.loose = np.zeros(n_channels, bool)
         self._step = 1 - math.exp(-PERIOD_S / _RETURN_S)
         self._trend: FloatArray = np.zeros(0)
+        self._eeg_power: FloatArray = np.zeros(n_channels)
 
     def judge(self, window: Window, eeg_power: FloatArray, mains_power: FloatArray, *, at_once: bool) -> None:
         """Update `score` and `weights` from a window and the powers (n_channels,) of 4 to 45 Hz and of mains, µV².
@@ -37,10 +38,15 @@ class Quality:
         low, high = x.min(axis=0), x.max(axis=0)
         self.flat = (high - low) < self._flat_uv
         self.railed = np.maximum(high + window.offset, -(low + window.offset)) >= self._rail_uv
-        deviation = np.sqrt(self._detrended_variance(x))
-        noise = deviation / self._noise_uv
+        # The kernels are deaf to mains, so mains alone is no noise: only too much of it, as of a loose electrode.
+        noise = np.sqrt(np.maximum(self._detrended_variance(x) - mains_power, 0)) / self._noise_uv
         self.noisy = noise > 1
-        mains = np.sqrt(mains_power / (eeg_power + 1e-9)) / self._mains_ratio
+        if at_once:
+            self._eeg_power = eeg_power
+        self._eeg_power = self._eeg_power + PERIOD_S * (
+            eeg_power - self._eeg_power
+        )  # about a second: EEG waxes and wanes
+        mains = np.sqrt(mains_power / (self._eeg_power + 1e-9)) / self._mains_ratio
         self.loose = mains > 1
         score = np.minimum(1.0, np.minimum(2 - noise, 2 - mains))  # good up to the threshold, nothing at its double
         score[self.flat | self.railed | window.repaired] = 0
