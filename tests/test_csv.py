@@ -90,6 +90,18 @@ def test_another_headset_starts_another_file_and_says_so_once(tmp_path: Path, ca
     assert out.counters() == {"rows": 12, "lost": 0, "errors": 0, "files": 2}
 
 
+def test_ticks_without_a_headset_keep_the_columns(tmp_path: Path) -> None:
+    names = ["alpha", "raw.alpha"]
+    frames = [
+        make_frame(n, channels=["O1"] if n in (2, 4) else [], names=names if n in (2, 4) else []) for n in range(6)
+    ]
+    table = written(tmp_path / "out.csv", *frames)
+    assert [row["time"] for row in table] == ["0.04", "0.06", "0.08", "0.1"]
+    assert [row["feature.alpha"] == "nan" for row in table] == [False, True, False, True]
+    assert all(float(row["control.loudness"]) > 0 for row in table)
+    assert not (tmp_path / "out.2.csv").exists()
+
+
 def test_opened_again_it_goes_on_in_the_same_file(tmp_path: Path) -> None:
     out = Csv(path=tmp_path / "out.csv")
     for number in range(3):

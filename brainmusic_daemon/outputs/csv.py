@@ -25,7 +25,8 @@ class Csv:
 
     Columns: `time` (session seconds at which the tick leaves), `feature.<name>` …, `control.<name>` …, `quality` (mean
     of the channels), `state`.  Numbers are float32 with as few digits as bring back the same float32; `nan` where there
-    is no finite value.  Another set of names in mid-run (another headset) starts another file: OUT.2.csv, OUT.3.csv …
+    is no finite value.  The rows begin when the first headset's features are known.  Another set of names in mid-run
+    (another headset) starts another file: OUT.2.csv, OUT.3.csv …
     """
 
     path: Annotated[Path, Field(description="the file, overwritten if it exists")]
@@ -54,12 +55,13 @@ class Csv:
         if self._file is None:
             return
         features, values = frame.features, frame.controls.values
-        same = features.names == self._features and (*values,) == self._controls
-        if not same and not self._begin(frame):
+        idle = not features.names  # no headset, or another one is being prepared
+        same = (idle or features.names == self._features) and (*values,) == self._controls
+        if (idle and not self._row.size) or (not same and not self._begin(frame)):
             return
         row, count = self._row, len(self._features)
         with np.errstate(over="ignore"):  # beyond float32 is infinite, and that is written as nan
-            row[:count] = features.values
+            row[:count] = np.nan if idle else features.values
             row[count:-1] = [*values.values()]
             row[-1] = features.quality.sum() / features.quality.size if features.quality.size else np.nan
         text = orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
@@ -87,7 +89,7 @@ class Csv:
     def _begin(self, frame: Frame) -> bool:
         """Head the file, or the next one when this one has other columns."""
         first = not self._controls and not self._features
-        self._features, self._controls = frame.features.names, (*frame.controls.values,)
+        self._features, self._controls = frame.features.names or self._features, (*frame.controls.values,)
         names = [f"feature.{name}" for name in self._features] + [f"control.{name}" for name in self._controls]
         self._row = np.empty(len(names) + 1, dtype=np.float32)
         if not first:

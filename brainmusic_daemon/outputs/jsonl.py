@@ -43,6 +43,7 @@ class Jsonl:
     _encoder: Encoder = field(init=False)
     _file: BlockFile | None = field(default=None, init=False)
     _files: list[BlockFile] = field(default_factory=list, init=False)
+    _said: set[str] = field(default_factory=set, init=False)  # a headset that comes and goes is no news
     _layout: Layout | None = field(default=None, init=False)
     _template: bytes = field(default=b"", init=False)
     _pick: Callable[[Sequence[bytes]], Any] = field(default=tuple, init=False)
@@ -96,7 +97,9 @@ class Jsonl:
         """Lay out one tick's lines once: afterwards a tick is one conversion and one fill-in."""
         self._layout = layout
         for remark in layout.remarks:
-            _log.warning("jsonl: %s", remark)
+            if remark not in self._said:
+                _log.warning("jsonl: %s", remark)
+                self._said.add(remark)
         lines, picks, at = [], [], itertools.count(1)
         for address, count in zip(layout.addresses, layout.counts, strict=True):
             values = b",".join([b"%b"] * count)

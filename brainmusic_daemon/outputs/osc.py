@@ -52,6 +52,7 @@ class Osc:
     _encoder: Encoder = field(init=False)
     _packets: Packets | None = field(default=None, init=False)
     _targets: list[_Target] = field(default_factory=list, init=False)
+    _said: set[str] = field(default_factory=set, init=False)  # a headset that comes and goes is no news
     _is_open: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +88,9 @@ class Osc:
         if self._packets is None or self._packets.layout is not batch.layout:
             self._packets = Packets(batch.layout)
             for remark in batch.layout.remarks:
-                _log.warning("osc: %s", remark)
+                if remark not in self._said:
+                    _log.warning("osc: %s", remark)
+                    self._said.add(remark)
         datagrams: Sequence[Packet]
         if self.mode == "bundle":
             timetag = ntp(time.time() + AHEAD_S) if self.timetag == "scsynth" else IMMEDIATELY
@@ -104,11 +107,10 @@ class Osc:
             target.close()
 
     def counters(self) -> Mapping[str, float]:
-        """Datagrams and bytes sent, errors (in all and per target), messages withheld because not finite."""
+        """Datagrams and bytes sent, messages withheld because not finite, errors per target."""
         return {
             "sent": sum(target.sent for target in self._targets),
             "bytes": sum(target.bytes for target in self._targets),
-            "errors": sum(target.errors for target in self._targets),
             "withheld": self._encoder.withheld,
             **{f"errors.{target.name}": target.errors for target in self._targets},
         }

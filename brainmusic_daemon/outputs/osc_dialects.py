@@ -46,7 +46,7 @@ def select(features: Features, patterns: Sequence[str]) -> tuple[list[str], list
         else:
             found = [name for name in features.names if name == pattern or fnmatchcase(name, pattern)]
         chosen |= dict.fromkeys(sorted(found))
-        if not found and pattern != SUMMARY:
+        if not found and pattern != SUMMARY and features.names:  # before there is a headset nothing is amiss
             idle.append(pattern)
     return list(chosen), idle
 
@@ -158,10 +158,10 @@ class Muse:
             horseshoe = np.select([quality >= 0.7, quality >= 0.3], [1.0, 2.0], 4.0)
             return np.concatenate((np.log10(power), horseshoe))
 
-        remarks = (
-            [] if four else [f"no {', '.join(MUSE_CHANNELS)}: /muse/elements/… carry the mean of all good channels"]
-        )
-        if not counts:
+        remarks = []
+        if counts and not four:
+            remarks.append(f"no {', '.join(MUSE_CHANNELS)}: /muse/elements/… carry the mean of all good channels")
+        if features.names and not counts:
             remarks.append("no band has a name that Mind Monitor knows: nothing will be sent")
         return Layout(tuple(counts), tuple(counts.values()), gather, tuple(remarks))
 
@@ -179,12 +179,14 @@ class Wekinator:
     features: Sequence[str]
 
     def layout(self, frame: Frame) -> Layout:
-        chosen, idle = select(frame.features, self.features)
-        places = [frame.features.index[name] for name in chosen]
+        features = frame.features
+        chosen, idle = select(features, self.features)
+        places = [features.index[name] for name in chosen]
         kept, cut = _fit({"/wek/inputs": len(places)})
         count = kept["/wek/inputs"]
         remarks = [f"no feature matches {pattern!r}" for pattern in idle] + cut
-        remarks.append(f"/wek/inputs has {count} values: {', '.join(chosen[:count])}")
+        if features.names:
+            remarks.append(f"/wek/inputs has {count} values: {', '.join(chosen[:count])}")
 
         def gather(frame: Frame) -> FloatArray:
             return frame.features.values[places[:count]]
