@@ -219,6 +219,14 @@ def _find(library: Any, wanted: str) -> tuple[int, str]:
     return match[0]
 
 
+def devices() -> list[tuple[int, str, float, bool]]:
+    """Return (index, name, own sample rate, whether it is the default) of every output.  Raises OutputLost."""
+    library = _portaudio()
+    default = int(library.default.device[1])
+    every = [device for device in library.query_devices() if device["max_output_channels"] >= 2]
+    return [(int(d["index"]), str(d["name"]), float(d["default_samplerate"]), d["index"] == default) for d in every]
+
+
 def _usable_rate(library: Any, index: int, name: str, wanted: int) -> int:
     """Return the wanted rate, or the device's own where it refuses; say so."""
     try:
