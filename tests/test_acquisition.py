@@ -210,6 +210,20 @@ def test_transitions_are_told_once_each(caplog: pytest.LogCaptureFixture) -> Non
     assert sum(record.levelno == logging.DEBUG for record in caplog.records) > 5
 
 
+def test_a_gap_in_a_recording_is_silence_but_no_reason_to_begin_anew() -> None:
+    board = Board(end=12.0)
+    board.reopen_on_silence = False  # type: ignore[attr-defined]
+    board.silent = lambda now: 2.0 < now < 9.0
+    acquisition, clock = make(board)
+    seen = run(acquisition, clock, 8.0)
+    assert acquisition.state == SourceState.LOST and isinstance(acquisition.error, SourceLost)
+    assert next(when for when, alive, _ in seen if when > 2.0 and not alive) < 3.0
+    run(acquisition, clock, 11.0)
+    assert acquisition.state == SourceState.STREAMING and acquisition.error is None
+    assert board.opened == 1 and acquisition.counters()["reconnects"] == 0
+    assert acquisition.counters()["gaps"] == acquisition.counters()["restarts"] == 1
+
+
 def test_another_headset_gets_a_new_ring() -> None:
     board = Board()
     board.silent = lambda now: 1.0 < now < 2.5

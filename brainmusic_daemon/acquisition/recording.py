@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -18,6 +18,8 @@ _NAP_S = 0.002  # samples that become due within this are waited for together: a
 @plugin
 class Recording:
     """A file: XDF, EDF, BDF, FIF, BrainVision, EEGLAB, OpenBCI GUI text or BrainFlow CSV, played in its own time."""
+
+    reopen_on_silence: ClassVar[bool] = False  # a gap in a recording is played as one; it would begin anew
 
     path: Annotated[str, Field(min_length=1, description="the recording")]
     start_s: Annotated[float, Field(ge=0, description="begin here, s after the first EEG sample")] = 0.0

@@ -87,7 +87,9 @@ class Acquisition:
         self._timeline: Timeline | None = None
         self._picks: list[int] | None = None  # None: all channels as they come
         self._n_source = 0  # channels the source delivers
-        self._is_open = False
+        # a recording holds its gaps: opened again it would begin anew, so it says `reopen_on_silence = False`
+        self._reopens = bool(getattr(source, "reopen_on_silence", True))
+        self._is_open = self._reopened = False
         self._attempt = 0
         self._retry_at = -math.inf
         self._heard = -math.inf  # arrival of the newest sample, or the opening
@@ -190,8 +192,12 @@ class Acquisition:
                 self._take(chunk, now)
                 return True
             limit = self.silence_s if self.state is SourceState.STREAMING else max(self.silence_s, FIRST_SAMPLE_S)
-            if now - self._heard > limit:
-                raise SourceLost(f"source '{self._name}': no sample for {now - self._heard:.1f} s")
+            if now - self._heard > limit and (self._reopens or self.state is SourceState.STREAMING):
+                silence = SourceLost(f"source '{self._name}': no sample for {now - self._heard:.1f} s")
+                if self._reopens:
+                    raise silence
+                self.error = silence
+                self._tell(SourceState.LOST, str(silence))
         except EndOfStream:
             if self._timeline is not None:
                 self._timeline.flush()
@@ -207,6 +213,7 @@ class Acquisition:
 
     def _open(self) -> None:
         log.debug("opening source '%s', attempt %d", self._name, self._attempt + 1)
+        self._reopened = self.seen
         self._is_open = True  # so that a half-opened source is closed too
         info = self._source.open(self._clock)
         self._heard = self._clock.now()
@@ -247,10 +254,9 @@ class Acquisition:
         if self.state is not SourceState.STREAMING:
             info = self.setup.info
             assert info is not None
-            if self.seen:
-                self._counts["reconnects"] += 1
-            self.seen, self.error, self._attempt = True, None, 0
-            back = " again" if self._counts["reconnects"] else ""
+            back = " again" if self.seen else ""
+            self._counts["reconnects"] += self._reopened
+            self.seen, self.error, self._attempt, self._reopened = True, None, 0, False
             self._tell(
                 SourceState.STREAMING,
                 f"source '{info.name}' is streaming{back}: {len(info.channels)} channels at {info.samplerate:g} Hz",
