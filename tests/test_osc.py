@@ -20,8 +20,9 @@ from pythonosc.osc_packet import OscPacket
 from brainmusic_daemon.api import ConfigError, Frame, Note, OutputLost, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs import osc_encoding as encoding
-from brainmusic_daemon.outputs.osc import Osc, parse_target
-from brainmusic_daemon.outputs.osc_dialects import make_encoder
+from brainmusic_daemon.outputs.osc import Osc
+from brainmusic_daemon.outputs.osc_encoder import make_encoder
+from brainmusic_daemon.outputs.osc_target import parse_target
 from tests.frames import MUSE, make_frame, make_info, make_names
 from tests.parts import free_port
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from brainmusic_daemon.api import Note
-from brainmusic_daemon.outputs.osc_dialects import make_encoder
+from brainmusic_daemon.outputs.osc_encoder import make_encoder
 from tests.frames import make_frame
 from tests.parts import CHECKOUT
 

@@ -13,7 +13,7 @@ import pytest
 from brainmusic_daemon.api import Note, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.osc import Osc
-from brainmusic_daemon.outputs.osc_dialects import make_encoder
+from brainmusic_daemon.outputs.osc_encoder import make_encoder
 from tests.frames import make_frame, make_info
 from tests.parts import CHECKOUT, free_port, program
 from tests.receivers import Received, jack, pd_patch, pd_receiver, sclang, sclang_receiver, wait_for
@@ -91,6 +91,19 @@ def test_escaped_names_arrive(receive: Receive) -> None:
     assert received[:4] == [(address, [float(value)]) for value, address in enumerate(expected, 1)]
 
 
+def heard(log: list[str], before: int, notes: Sequence[Note]) -> float:
+    """Return the level in dB that a patch prints, once steady; with notes, which fade, the loudest of a second."""
+
+    def levels() -> list[float]:
+        return [float(line.removeprefix("LEVEL: ")) for line in log[before:] if line.startswith("LEVEL: ")]
+
+    if notes:
+        wait_for(lambda: len(levels()) > 20, what="for levels")
+        return max(levels())
+    wait_for(lambda: len(levels()) > 8 and max(levels()[-3:]) - min(levels()[-3:]) < 0.2, what="for a steady level")
+    return levels()[-1]
+
+
 PD_EXAMPLE = CHECKOUT / "examples" / "puredata" / "brainmusic.pd"
 
 
@@ -131,9 +144,9 @@ def test_the_pd_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
         wait_for(lambda: log)
 
         def level(loudness: float, notes: Sequence[Note] = ()) -> float:
+            before = len(log)
             osc.send(make_frame(0, controls={**rest, "loudness": loudness, "reverb": 0.0}, notes=notes))
-            time.sleep(0.5)
-            return float(log[-1].removeprefix("LEVEL: "))
+            return heard(log, before, notes)
 
         silent, quiet, loud = level(0.0), level(0.1), level(1.0)
         level(0.0)
@@ -172,9 +185,9 @@ def test_the_supercollider_example_sounds_as_loud_as_it_is_told(tmp_path: Path) 
     log: list[str] = []
 
     def level(loudness: float, notes: Sequence[Note] = ()) -> float:
+        before = len(log)
         osc.send(make_frame(0, controls={**rest, "loudness": loudness}, notes=notes))
-        time.sleep(0.8)
-        return float(log[-1].removeprefix("LEVEL: "))
+        return heard(log, before, notes)
 
     with jack() as env, sclang(script, log.append, port, env):
         wait_for(lambda: any(line.startswith("LEVEL") for line in log), 60, "for scsynth")

@@ -22,6 +22,7 @@ class BlockFile:
 
     path: Path
     append: bool = False  # go on with the file instead of starting it anew
+    head: bytes = b""  # whole lines that a new file begins with, whenever it can
     lines: int = field(default=0, init=False)  # written so far
     lost: int = field(default=0, init=False)  # lines dropped
     errors: int = field(default=0, init=False)  # writes that failed
@@ -74,6 +75,8 @@ class BlockFile:
     def _flush(self) -> bool:
         """Write the pending lines, all or none, so that the file always ends with a whole line."""
         block, count = b"".join(self._pending), self._count
+        if not self._good and block:
+            block = self.head + block
         self._pending.clear()
         self._count = self._size = 0
         if self._raw is None:

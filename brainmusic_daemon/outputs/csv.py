@@ -105,7 +105,7 @@ class Csv:
             _log.warning("other features or controls from %.1f s on: they go to '%s'", frame.time, self._file.path)
         assert self._file is not None
         header = ",".join(_quoted(name) for name in ["time", *names, "quality", "state"])
-        self._file.write(f"{header}\n".encode(), 0, frame.time)
+        self._file.head = f"{header}\n".encode()
         return True
 
 

@@ -16,7 +16,8 @@ from pydantic import Field
 
 from brainmusic_daemon.api import Clock, Frame, StreamInfo, plugin
 from brainmusic_daemon.outputs.blockfile import BlockFile
-from brainmusic_daemon.outputs.osc_dialects import SUMMARY, DialectName, Encoder, make_encoder
+from brainmusic_daemon.outputs.osc_dialects import SUMMARY
+from brainmusic_daemon.outputs.osc_encoder import DialectName, Encoder, make_encoder
 from brainmusic_daemon.outputs.osc_encoding import Layout, Message
 
 _log = logging.getLogger(__name__)
