@@ -24,7 +24,9 @@ class Pipeline:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.mapper: Mapper = config.mapper
-        self.controls: Sequence[Control] = CONTROLS
+        driven = {control.name: control for control in self.mapper.controls}
+        always = {control.name: control for control in CONTROLS if not control.name.startswith("z.")}
+        self.controls: Sequence[Control] = [*(always | driven).values()]
         self.smoother = Smoother(self.controls, getattr(self.mapper, "smoothing", {}), config.tick)
         self.bank: bank.FeatureBank | None = None
         self._rest = {control.name: control.rest for control in self.controls}
@@ -59,9 +61,10 @@ class Pipeline:
         """Map, glide towards rest by what the gate says, smooth."""
         if features.state not in (State.HELD, State.LOST, State.RESTING):
             self._targets.update(self.mapper.map(features))
-        rest = self._rest
-        glided = {name: rest[name] + follow * (value - rest[name]) for name, value in self._targets.items()}
-        controls = Controls(features.time, self.smoother.step(glided))
+        targets, rest = self._targets, self._rest
+        if follow < 1.0:
+            targets = {name: rest[name] + follow * (value - rest[name]) for name, value in targets.items()}
+        controls = Controls(features.time, self.smoother.step(targets))
         frame = Frame(features.time, self._number, features, controls)
         self._number += 1
         return frame

@@ -37,10 +37,16 @@ def test_names(name: str, region: str | None, side: str | None) -> None:
     assert (region_of(name), side_of(name)) == (region, side)
 
 
+def regions(found: Setup) -> dict[str, list[int]]:
+    return {name: list(members) for name, members in list(found.pools.items())[1 : found.n_named]}
+
+
 def test_a_muse_has_a_front_and_two_temples() -> None:
     muse = made("TP9", "AF7", "AF8", "TP10")
-    assert {name: list(members) for name, members in muse.regions.items()} == {"frontal": [1, 2], "temporal": [0, 3]}
-    assert (list(muse.left), list(muse.right)) == ([0, 1], [2, 3])
+    assert regions(muse) == {"frontal": [1, 2], "temporal": [0, 3]}
+    assert (list(muse.pools["left"]), list(muse.pools["right"])) == ([0, 1], [2, 3])
+    assert list(muse.pools["frontal.left"]) == [1]
+    assert list(muse.pools[""]) == [0, 1, 2, 3]
 
 
 def test_rules_agree_with_positions_on_the_head() -> None:
@@ -64,8 +70,7 @@ def test_rules_agree_with_positions_on_the_head() -> None:
 
 def test_names_outside_10_20_by_position() -> None:
     biosemi = made("A1", "A15", "A23", "C29", "C7", montage="biosemi128")
-    assert "occipital" in biosemi.regions
-    assert 2 in biosemi.regions["occipital"]
+    assert 2 in biosemi.pools["occipital"]
 
 
 def test_an_unknown_montage_is_named() -> None:
@@ -75,4 +80,4 @@ def test_an_unknown_montage_is_named() -> None:
 
 def test_regions_of_the_users_own() -> None:
     custom = made("1", "2", "3", named={"back": ["2", "3"], "nowhere": ["9"]})
-    assert {name: list(members) for name, members in custom.regions.items()} == {"back": [1, 2]}
+    assert regions(custom) == {"back": [1, 2]}

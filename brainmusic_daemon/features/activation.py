@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from brainmusic_daemon.api import plugin
 from brainmusic_daemon.features.montage import Setup
 from brainmusic_daemon.features.spectral import Analysis
@@ -25,6 +23,7 @@ class Activation:
         return bool(self._columns)
 
     def compute(self, analysis: Analysis) -> float:
-        row = analysis.pooled[0].tolist()
-        total = sum(math.log(row[column] + 1e-9) for column in self._columns)
-        return math.exp(total / len(self._columns))
+        product = 1.0
+        for column in self._columns:
+            product *= analysis.overall[column] + 1e-9
+        return float(product ** (1 / len(self._columns)))

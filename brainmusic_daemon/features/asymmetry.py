@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from brainmusic_daemon.api import plugin
 from brainmusic_daemon.features.montage import Setup
 from brainmusic_daemon.features.spectral import Analysis
@@ -23,18 +21,10 @@ class Asymmetry:
 
     def prepare(self, setup: Setup) -> bool:
         """Return whether this set-up has what the feature needs."""
-        frontal = setup.regions.get("frontal", np.array([], np.intp))
-        self._left, self._right = np.intersect1d(frontal, setup.left), np.intersect1d(frontal, setup.right)
+        self._left, self._right = setup.pool("frontal.left"), setup.pool("frontal.right")
         self._alpha = setup.band("alpha")
-        self._value = 0.0
-        return bool(len(self._left) and len(self._right) and self._alpha is not None)
+        return None not in (self._left, self._right, self._alpha)
 
     def compute(self, analysis: Analysis) -> float:
-        alpha, weights = analysis.power[:, self._alpha], analysis.weights
-        left, right = weights[self._left], weights[self._right]
-        n_left, n_right = float(left.sum()), float(right.sum())
-        if n_left > 1e-3 and n_right > 1e-3:  # else a side has no good electrode: the last value stays
-            on_left = float(left @ alpha[self._left]) / n_left
-            on_right = float(right @ alpha[self._right]) / n_right
-            self._value = math.log(on_right + 1e-9) - math.log(on_left + 1e-9)
-        return self._value
+        pooled = analysis.pooled
+        return math.log((pooled[self._right, self._alpha] + 1e-9) / (pooled[self._left, self._alpha] + 1e-9))

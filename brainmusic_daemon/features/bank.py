@@ -43,19 +43,19 @@ class FeatureBank:
     ) -> None:
         self.setup, self.spectral, self.quality, self.gate = setup, spectral, quality, gate
         self._derived = {name: feature for name, feature in derived.items() if feature.prepare(setup)}
-        pools = ["", *(f".{region}" for region in setup.regions), *(f".{channel}" for channel in setup.channels)]
-        banded = [band + pool for pool in pools for band in setup.bands]
+        places = [*list(setup.pools)[: setup.n_named], *setup.channels]
+        banded = [f"{band}.{place}" if place else band for place in places for band in setup.bands]
         base = [*banded, *self._derived]
         self.names = (*base, *(f"raw.{name}" for name in base))
         self.index = {name: i for i, name in enumerate(self.names)}
         logarithmic = [True] * len(banded) + [feature.scale == "log" for feature in self._derived.values()]
         spread = [0.8] * len(banded) + [feature.spread for feature in self._derived.values()]
         self.baseline = Baseline(np.array(logarithmic), np.array(spread), memory_s)
-        self._n, self._n_pooled = len(base), (1 + len(setup.regions)) * len(setup.bands)
+        self._n, self._n_pooled = len(base), setup.n_named * len(setup.bands)
         self._n_banded = len(banded)
         self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
         self._judge_every = max(1, round(PERIOD_S / setup.tick))
-        self._ticks, self._end = 0, 0
+        self._ticks = 0
         self._share = 0.0  # of good channels
         self._silent = np.zeros(len(info.channels))
         self._values: FloatArray = np.full(2 * self._n, 0.5)
@@ -85,7 +85,6 @@ class FeatureBank:
 
     def _analyse(self, window: Window, raw: FloatArray) -> None:
         analysis = self.spectral.analyse(window)
-        analysis.n_new, self._end = window.end - self._end, window.end
         if self._ticks % self._judge_every == 0:
             at_once = window.filled < len(window.samples)
             eeg = analysis.power[:, self._eeg_columns].sum(axis=1)
@@ -94,7 +93,7 @@ class FeatureBank:
             self._share = float((self.quality.weights >= 0.5).mean())
         self._ticks += 1
         self.spectral.pool()
-        raw[: self._n_pooled] = analysis.pooled.ravel()
+        raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
         if self._derived:
             raw[self._n_banded :] = [feature.compute(analysis) for feature in self._derived.values()]

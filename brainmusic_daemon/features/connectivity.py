@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from brainmusic_daemon.api import plugin
@@ -30,19 +29,18 @@ class Connectivity:
 
     def prepare(self, setup: Setup) -> bool:
         """Return whether this set-up has what the feature needs."""
-        front = setup.regions.get("frontal")
-        back = next((setup.regions[name] for name in _BACK if name in setup.regions), None)
-        if front is None or back is None:  # no names to go by: the two hemispheres
-            front, back = setup.left, setup.right
+        front = setup.pool("frontal")
+        back = next((setup.pool(name) for name in _BACK if name in setup.pools), None)
+        if front is None or back is None:  # no such places: the two hemispheres
+            front, back = setup.pool("left"), setup.pool("right")
         self._front, self._back, self._alpha = front, back, setup.band("alpha")
         self._keep = math.exp(-setup.tick / self.memory_s)
         self._cross, self._power_front, self._power_back = 0j, 0.0, 0.0
-        return bool(len(front) and len(back) and self._alpha is not None)
+        return None not in (front, back, self._alpha)
 
     def compute(self, analysis: Analysis) -> float:
-        alpha, weights = analysis.analytic[:, self._alpha], analysis.weights
-        front = complex(np.dot(weights[self._front], alpha[self._front]))
-        back = complex(np.dot(weights[self._back], alpha[self._back]))
+        signals, column = analysis.pooled_analytic, self._alpha
+        front, back = complex(signals[self._front, column]), complex(signals[self._back, column])
         keep, new = self._keep, 1 - self._keep
         self._cross = keep * self._cross + new * front * back.conjugate()
         self._power_front = keep * self._power_front + new * abs(front) ** 2

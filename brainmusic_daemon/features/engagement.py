@@ -21,5 +21,6 @@ class Engagement:
         return len(self._columns) == 3
 
     def compute(self, analysis: Analysis) -> float:
-        beta, alpha, theta = (analysis.pooled[0, column] for column in self._columns)
-        return float(beta / (alpha + theta + 1e-9))
+        beta, alpha, theta = self._columns
+        power = analysis.overall
+        return power[beta] / (power[alpha] + power[theta] + 1e-9)

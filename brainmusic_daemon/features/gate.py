@@ -42,4 +42,6 @@ class Gate:
             self.state = State.RESTING
         if self.state is not State.HELD:
             self.follow += self._step * (good - self.follow)
+            if good and self.follow > 0.999:
+                self.follow = 1.0
         return self.state

@@ -1,4 +1,4 @@
-"""Channel names in, regions and hemispheres out."""
+"""Channel names in, the groups of channels that are averaged out: all, regions, hemispheres."""
 
 from __future__ import annotations
 
@@ -35,13 +35,16 @@ class Setup:
     samplerate: float  # Hz
     tick: float  # s
     bands: Mapping[str, tuple[float, float]]  # name → Hz
-    regions: Mapping[str, Indices]  # name → channel indices; only regions that have a channel
-    left: Indices  # channels over the left hemisphere
-    right: Indices
+    pools: Mapping[str, Indices]  # name → channels that are averaged; none is empty
+    n_named: int  # the first so many pools are features of their own: all channels, then the regions
 
     def band(self, name: str) -> int | None:
         """Return the column of a band, or None where the configuration has no such band."""
         return list(self.bands).index(name) if name in self.bands else None
+
+    def pool(self, name: str) -> int | None:
+        """Return the row of a pool (`frontal`, `frontal.left`, `left`), or None where no channel is in it."""
+        return list(self.pools).index(name) if name in self.pools else None
 
 
 def region_of(channel: str) -> str | None:
@@ -78,18 +81,21 @@ def setup(
     if montage:
         for index, (found_region, found_side) in enumerate(_by_position(channels, montage)):
             region[index], side[index] = found_region or region[index], found_side or side[index]
-    groups = {name: [i for i, of in enumerate(region) if of == name] for name in REGIONS}
+    groups = {name: {i for i, of in enumerate(region) if of == name} for name in REGIONS}
     lowered = [name.lower() for name in channels]
     for name, members in (named or {}).items():
-        groups[name] = [lowered.index(member.lower()) for member in members if member.lower() in lowered]
+        groups[name] = {lowered.index(member.lower()) for member in members if member.lower() in lowered}
+    sides = {name: {i for i, of in enumerate(side) if of == name} for name in ("left", "right")}
+    named_pools = {"": set(range(len(channels))), **{name: members for name, members in groups.items() if members}}
+    halves = {f"{name}.{half}": members & sides[half] for name, members in groups.items() for half in sides}
+    pools = named_pools | {name: members for name, members in (halves | sides).items() if members}
     return Setup(
         channels=tuple(channels),
         samplerate=samplerate,
         tick=tick,
         bands=dict(bands),
-        regions={name: np.array(members, np.intp) for name, members in groups.items() if members},
-        left=np.array([i for i, of in enumerate(side) if of == "left"], np.intp),
-        right=np.array([i for i, of in enumerate(side) if of == "right"], np.intp),
+        pools={name: np.array(sorted(members), np.intp) for name, members in pools.items()},
+        n_named=len(named_pools),
     )
 
 

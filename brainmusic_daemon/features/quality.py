@@ -43,9 +43,7 @@ class Quality:
         self.noisy = noise > 1
         if at_once:
             self._eeg_power = eeg_power
-        self._eeg_power = self._eeg_power + PERIOD_S * (
-            eeg_power - self._eeg_power
-        )  # about a second: EEG waxes and wanes
+        self._eeg_power = self._eeg_power + PERIOD_S * (eeg_power - self._eeg_power)  # over ~1 s
         mains = np.sqrt(mains_power / (self._eeg_power + 1e-9)) / self._mains_ratio
         self.loose = mains > 1
         score = np.minimum(1.0, np.minimum(2 - noise, 2 - mains))  # good up to the threshold, nothing at its double

@@ -16,16 +16,17 @@ from brainmusic_daemon.features.montage import Setup
 class Analysis:
     """What the features of one tick are computed from.  The arrays are reused: read them during the tick only."""
 
-    __slots__ = ("analytic", "n_new", "pooled", "power", "setup", "weights")
+    __slots__ = ("analytic", "overall", "pooled", "pooled_analytic", "power", "setup", "weights")
 
     def __init__(self, setup: Setup) -> None:
         n_channels, n_bands = len(setup.channels), len(setup.bands)
         self.setup = setup
         self.analytic: ComplexArray = np.zeros((n_channels, n_bands), np.complex128)  # µV, amplitude and phase
         self.power: FloatArray = np.zeros((n_channels, n_bands))  # µV²
-        self.pooled: FloatArray = np.zeros((1 + len(setup.regions), n_bands))  # µV²: all, then each region
+        self.pooled: FloatArray = np.zeros((len(setup.pools), n_bands))  # µV²: each pool's mean power
+        self.pooled_analytic: ComplexArray = np.zeros((len(setup.pools), n_bands), np.complex128)  # µV: its mean signal
+        self.overall: list[float] = [0.0] * n_bands  # µV²: the first row of `pooled`, as plain numbers
         self.weights: FloatArray = np.ones(n_channels)  # 0 left out … 1 trusted
-        self.n_new = 0  # samples since the tick before
 
 
 class SpectralBank:
@@ -62,12 +63,12 @@ class SpectralBank:
         self._scale = 0.5 / self.gain  # amplitude² of a sine → its mean square; what the kernel lets through → all
         self._Z = np.zeros((len(setup.channels), self._W.shape[1]), np.float32)
         self._square = np.zeros_like(self._Z)
+        self._part = np.zeros((len(setup.pools), self._n_bands))
         self._all_power = np.zeros((len(setup.channels), self._n_kernels), np.float32)
-        self._pool = np.zeros((1 + len(setup.regions), len(setup.channels)))
-        self._membership = np.ones_like(self._pool)
-        for row, members in enumerate(setup.regions.values(), start=1):
-            self._membership[row] = 0
+        self._membership = np.zeros((len(setup.pools), len(setup.channels)))
+        for row, members in enumerate(setup.pools.values()):
             self._membership[row, members] = 1
+        self._pool = self._membership
         self._empty: np.ndarray[Any, np.dtype[np.bool_]] | None = None
         self._average_reference = average_reference
         self.analysis = Analysis(setup)
@@ -99,14 +100,19 @@ class SpectralBank:
         return analysis
 
     def pool(self) -> None:
-        """Average the channels' powers over all and over each region, good channels only."""
-        pooled = self.analysis.pooled
+        """Average powers and signals over each pool, good channels only."""
+        analysis = self.analysis
         if self._empty is None:
-            np.dot(self._pool, self.analysis.power, out=pooled)
-        else:  # a region without a good channel keeps its last powers
-            held = pooled[self._empty]
-            np.dot(self._pool, self.analysis.power, out=pooled)
-            pooled[self._empty] = held
+            np.dot(self._pool, analysis.power, out=analysis.pooled)
+        else:  # a pool without a good channel keeps its last powers
+            held = analysis.pooled[self._empty]
+            np.dot(self._pool, analysis.power, out=analysis.pooled)
+            analysis.pooled[self._empty] = held
+        np.dot(self._pool, self._Z[:, : self._n_bands], out=self._part)
+        analysis.pooled_analytic.real = self._part
+        np.dot(self._pool, self._Z[:, self._n_kernels : self._n_kernels + self._n_bands], out=self._part)
+        analysis.pooled_analytic.imag = self._part
+        analysis.overall = analysis.pooled[0].tolist()
 
     @property
     def mains_power(self) -> FloatArray:

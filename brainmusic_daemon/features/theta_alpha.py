@@ -16,9 +16,10 @@ class ThetaAlpha:
 
     def prepare(self, setup: Setup) -> bool:
         """Return whether this set-up has what the feature needs."""
-        self._theta, self._alpha = setup.band("theta"), setup.band("alpha")
-        return self._theta is not None and self._alpha is not None
+        columns = [setup.band(name) for name in ("theta", "alpha")]
+        self._columns = [column for column in columns if column is not None]
+        return len(self._columns) == 2
 
     def compute(self, analysis: Analysis) -> float:
-        pooled = analysis.pooled
-        return float(pooled[0, self._theta] / (pooled[0, self._alpha] + 1e-9))
+        theta, alpha = self._columns
+        return analysis.overall[theta] / (analysis.overall[alpha] + 1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class Session:
         self.latency = Histogram()  # newest sample → all outputs were handed the frame
         self.frame: Frame | None = None  # newest
         self._attached: _Attached | None = None
+        self._ticking = False
 
     def attach(self) -> bool:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
@@ -48,19 +50,19 @@ class Session:
         if ring is None or info is None or (self._attached and self._attached.generation == generation):
             return False
         self._attached = None  # the tick idles meanwhile, at rest
+        while self._ticking:  # one may still be at work with what is to be prepared anew
+            time.sleep(0.0005)
         self.pipeline.prepare(info)
         self._attached = _Attached(generation, ring, self.pipeline.n_taps)
         return True
 
-    def tick(self, time: float) -> Frame:
-        """Make the frame that leaves at `time` and hand it to every output."""
-        attached = self._attached
-        if attached is None:
-            frame = self.pipeline.idle(time)
-        else:
-            window = attached.ring.newest(attached.n_taps)
-            alive = attached.generation == self.acquisition.generation and self.acquisition.alive(time)
-            frame = self.pipeline.tick(time, window, alive=alive)
+    def tick(self, deadline: float) -> Frame:
+        """Make the frame that leaves at `deadline` (session seconds) and hand it to every output."""
+        self._ticking = True
+        try:
+            frame = self._make_frame(deadline)
+        finally:
+            self._ticking = False
         for output in self.outputs:
             try:
                 output.send(frame)
@@ -70,6 +72,14 @@ class Session:
             self.latency.add(self.clock.now() - frame.features.sample_time)
         self.frame = frame
         return frame
+
+    def _make_frame(self, deadline: float) -> Frame:
+        attached = self._attached
+        if attached is None:
+            return self.pipeline.idle(deadline)
+        window = attached.ring.newest(attached.n_taps)
+        alive = attached.generation == self.acquisition.generation and self.acquisition.alive(deadline)
+        return self.pipeline.tick(deadline, window, alive=alive)
 
     def counters(self) -> dict[str, float]:
         """Return what went wrong between source and outputs."""
