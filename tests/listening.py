@@ -65,6 +65,16 @@ def level_db(sound: Sound) -> float:
     return float(10 * np.log10((sound**2).sum(axis=1).mean() + 1e-30))
 
 
+def lufs(sound: Sound) -> float:
+    """Return the loudness of 48 kHz stereo after ITU-R BS.1770 (its two filters, no gate)."""
+    from scipy.signal import lfilter
+
+    shelf = [1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585]
+    cut = [1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621]
+    weighted = lfilter(*cut, lfilter(*shelf, sound, axis=0), axis=0)
+    return float(-0.691 + 10 * np.log10((weighted**2).mean(axis=0).sum()))
+
+
 def envelope(sound: Sound, hop: int = 1_920) -> Sound:
     """Return the magnitude of each hop (40 ms: longer than any period)."""
     frames = len(sound) // hop * hop

@@ -9,7 +9,7 @@ from brainmusic_daemon.api import CONTROLS
 from brainmusic_daemon.synth import layout as at
 from brainmusic_daemon.synth.engine import Engine
 from brainmusic_daemon.synth.voicing import LOUD_LUFS, QUIET_LUFS
-from tests.listening import PLAIN, RATE, centroid, envelope, level_db, play, share, spectrum, tone
+from tests.listening import PLAIN, RATE, centroid, envelope, level_db, lufs, play, share, spectrum, tone
 
 
 @pytest.mark.parametrize("f0", [100.0, 147.0, 333.0, 500.0])
@@ -22,17 +22,18 @@ def test_fundamental_frequency_is_the_root(f0: float) -> None:
 
 
 def test_loudness_goes_in_even_steps() -> None:
-    levels = [level_db(play(1.0, loudness=x)) for x in (0.1, 0.4, 0.7, 1.0)]
+    levels = [lufs(play(2.0, loudness=x)) for x in (0.1, 0.4, 0.7, 1.0)]
     step = (LOUD_LUFS - QUIET_LUFS) / 3
     assert np.diff(levels) == pytest.approx([step] * 3, abs=0.3)
+    assert levels[-1] == pytest.approx(LOUD_LUFS, abs=1.5)
 
 
 def test_loudness_stays_when_other_controls_move() -> None:
     levels = []
     for control in CONTROLS[:10]:
         if control.name not in ("loudness", "density", "tempo", "attack_time"):  # a pulse has gaps
-            levels += [level_db(play(1.0, **{control.name: x})) for x in (control.low, control.high)]
-    assert max(levels) - min(levels) < 7.0  # plain power; the ear's weight (BS.1770) accounts for part of it
+            levels += [lufs(play(3.0, **{control.name: x})) for x in (control.low, control.high)]
+    assert max(levels) - min(levels) < 2.5
 
 
 def test_brightness_opens_the_spectrum() -> None:

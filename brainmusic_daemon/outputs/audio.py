@@ -6,6 +6,8 @@ The only file that imports sounddevice.  It uses sounddevice's private stream ba
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -239,6 +241,16 @@ def _usable_rate(library: Any, index: int, name: str, wanted: int) -> int:
     return wanted
 
 
+def _prefer_real_time(library: Any, index: int, stream: Any) -> None:
+    """Ask for real-time priority of the audio thread, where PortAudio plays through ALSA; the system may refuse."""
+    with contextlib.suppress(Exception):  # an extension of PortAudio: a missing symbol or type is no reason to stop
+        api = library.query_hostapis(library.query_devices(index)["hostapi"])["name"]
+        if api == "ALSA":
+            enable = ctypes.CDLL(library._libname).PaAlsa_EnableRealtimeScheduling
+            enable.argtypes = [ctypes.c_void_p, ctypes.c_int]
+            enable(int(library._ffi.cast("uintptr_t", stream._ptr)), 1)
+
+
 class _Stream:
     """A running PortAudio stream whose callback is the compiled one; keeps all that the callback points at."""
 
@@ -266,6 +278,7 @@ class _Stream:
                 dtype="float32",
                 latency=latency,
             )
+            _prefer_real_time(library, index, self._stream)
             self._stream.start()
         except TypeError as error:
             raise OutputLost(f"sounddevice {library.__version__} builds streams in another way: {error}") from error

@@ -155,7 +155,8 @@ def noise_filters(F: npt.NDArray[np.float64], samplerate: float) -> None:
     w = 2 * np.pi * np.minimum(centres / samplerate, 0.45)
     alpha = np.sin(w) / (2 * 2.2)
     silent = centres > 0.45 * samplerate
-    F[at.NOISE_B : at.NOISE_B + at.NOISE_BANDS] = np.where(silent, 0.0, alpha / (1 + alpha))
+    level = math.sqrt(samplerate / 48_000)  # the same power per Hz at every rate
+    F[at.NOISE_B : at.NOISE_B + at.NOISE_BANDS] = np.where(silent, 0.0, level * alpha / (1 + alpha))
     F[at.NOISE_A1 : at.NOISE_A1 + at.NOISE_BANDS] = 2 * np.cos(w) / (1 + alpha)
     F[at.NOISE_A2 : at.NOISE_A2 + at.NOISE_BANDS] = -(1 - alpha) / (1 + alpha)
 

@@ -29,7 +29,8 @@ TONES: tuple[tuple[float, float, float, float], ...] = (
     (9 / 4, 0.65, 1.0, 2.0),  # ninth
 )
 ROOT, SUB, FIFTH, MINOR, MAJOR, OCTAVE, SEVENTH, NINTH = range(8)
-QUIET_LUFS, LOUD_LUFS = -40.0, -18.0
+QUIET_LUFS, LOUD_LUFS = -38.0, -16.0
+OVERLAP = 2.9  # power of a row of noise bands over the sum of their own powers, measured
 _TABLE = np.array(TONES)
 
 
@@ -95,8 +96,8 @@ class Voicing:
         """Return the band amplitudes at unit loudness, and the breath's share of the whole."""
         centre = f0 * 3.0 * 2.0 ** (2.2 * brightness)
         shape = np.exp(-0.5 * (np.log2(self._noise_hz / centre) / (0.7 + 0.5 * brightness)) ** 2)
-        # power of a band of white noise in ±1 (variance 1/3), Q 2.2, at 48 kHz; close enough at other rates
-        power = float((shape * shape * self._noise_power).sum()) / 3 / 24_000 * 1.5 / 2.2
+        # two sides, white noise in ±1 (variance 1/3) through bands of Q 2.2 at 48 kHz; neighbours overlap and add up
+        power = OVERLAP * 2 / 3 * float((shape * shape * self._noise_power).sum()) / 24_000 * math.pi / 2 / 2.2
         return np.asarray(shape / math.sqrt(power)), 1.3 * amount  # 0.5 → 0.65 of the amplitude
 
 
