@@ -82,6 +82,11 @@ def test_a_ring_that_could_run_over_its_reader_is_refused() -> None:
         Ring(1, 30, 20)
 
 
+def test_a_window_longer_than_the_padding_is_refused() -> None:
+    with pytest.raises(ValueError, match="made for 20"):
+        Ring(1, 100, 20).newest(21)
+
+
 def test_a_reader_beside_the_writer_never_sees_a_torn_window() -> None:
     ring, torn, seen, done = Ring(4, 4000, 100), [], set(), threading.Event()
 

@@ -277,6 +277,14 @@ def test_a_headset_that_falls_silent_is_bridged_restarted_or_reopened(seconds: f
     assert acquisition.counters()[counted] > 0 and acquisition.alive(clock.now())
 
 
+@pytest.mark.parametrize("tick", [0.004, 0.02, 1.0])
+def test_what_a_silent_headset_loses_does_not_depend_on_how_it_is_read(tick: float) -> None:
+    settings = {"dropout_every_s": 2, "dropout_s": 0.5, "dropout_kind": "silent", "duration_s": 7, "chunk_ms": 12}
+    _, times = read_all(make(**settings), tick, 10.0)
+    k = np.round(times * 250).astype(int)
+    assert set(range(7 * 250)) - set(k.tolist()) == {n for n in range(500, 1750) if n % 500 < 125}
+
+
 def test_every_setting_is_tested_here() -> None:
     tested = (
         "samplerate channels seed period_s alpha_hz alpha_uv reactivity background_uv exponent blinks_per_min blink_uv"

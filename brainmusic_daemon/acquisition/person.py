@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from brainmusic_daemon.acquisition.scalp import position
+from brainmusic_daemon.acquisition.scalp import position, spread
 from brainmusic_daemon.api import ConfigError
 
 Array = npt.NDArray[np.float64]
@@ -234,10 +234,3 @@ class Person:
                 noise *= self.jaw_uv / math.sqrt(max(1, 2 * band.sum()) / length) * self._jaw_gain
                 bursts.append((first, noise * np.sin(np.pi * (np.arange(length) + 0.5) / length)[:, np.newaxis]))
         return bursts
-
-
-def spread(at: Array, centre: str, width: float) -> Array:
-    """Return (n,) how much of a source under `centre` reaches directions `at` (n, 3): 1 there, less afar."""
-    distance = np.linalg.norm(at - position(centre), axis=1)
-    gain: Array = 0.06 + 0.94 * np.exp(-0.5 * (distance / width) ** 2)
-    return gain

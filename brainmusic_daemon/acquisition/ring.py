@@ -60,6 +60,8 @@ class Ring:
 
     def newest(self, n: int) -> Window:
         """Return the newest `n` ≤ `window` samples, padded at the front with the hold of the first one.  Any thread."""
+        if n > self.window:
+            raise ValueError(f"a window of {n} samples from a ring made for {self.window}")
         end, origin, time, _, offset, repaired = self._published
         start = (end - n) % self.capacity
         filled = end - origin

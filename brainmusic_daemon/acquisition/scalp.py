@@ -46,3 +46,10 @@ def position(name: str) -> npt.NDArray[np.float64]:
     # along the great circle from the midline to the ring, and beyond it for 9 and 10
     angle = math.acos(float(midline @ ring))
     return (math.sin((1 - share) * angle) * midline + math.sin(share * angle) * ring) / math.sin(angle)
+
+
+def spread(at: npt.NDArray[np.float64], centre: str, width: float) -> npt.NDArray[np.float64]:
+    """Return (n,) how much of a source under `centre` reaches directions `at` (n, 3): 1 there, less afar."""
+    distance = np.linalg.norm(at - position(centre), axis=1)
+    gain: npt.NDArray[np.float64] = 0.06 + 0.94 * np.exp(-0.5 * (distance / width) ** 2)
+    return gain

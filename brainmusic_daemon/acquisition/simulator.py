@@ -21,7 +21,7 @@ class Simulator(Person):
     Alpha answers the eyes, the rest of the rhythms rise and fall slowly, with blinks, jaw clenches, hum and drift.
     """
 
-    chunk_ms: Annotated[float, Field(ge=0, le=1000, description="samples come in chunks this long, ms")] = 8.0
+    chunk_ms: Annotated[float, Field(ge=0, le=500, description="samples come in chunks this long, ms")] = 8.0
     duration_s: Annotated[float, Field(ge=0, description="end after this long, s; 0: endless")] = 0.0
     dropout_every_s: Annotated[float, Field(ge=0, description="the headset goes away this often, s; 0: never")] = 0.0
     dropout_s: Annotated[float, Field(gt=0, description="and stays away this long, s")] = 3.0
@@ -64,6 +64,10 @@ class Simulator(Person):
         """Return the samples up to now, in whole chunks; sample k is there k/samplerate s after the start."""
         assert self._clock is not None, "open it first"
         clock, fs = self._clock, self.samplerate
+        gone, back = self._dropout(self._next)
+        if self._next >= gone:  # what it would have sent meanwhile is lost
+            self._next = back
+            gone, _ = self._dropout(back)
         if self._next >= self._total:
             raise EndOfStream
         now = clock.now()
@@ -74,16 +78,13 @@ class Simulator(Person):
             clock.wait_until(min(now + timeout, self._start + last / fs))
             now = clock.now()
             due = self._due(now)
-        if self._away(now - self._start):
-            if self.dropout_kind == "lost":
-                raise SourceLost("source 'simulator' went away, as dropout_every_s asks for")
-            self._next += due  # what it would have sent is gone
-            return None
+        if self.dropout_kind == "lost" and self._away(now - self._start):
+            raise SourceLost("source 'simulator' went away, as dropout_every_s asks for")
         if not due:
             return None
         first = self._next
         j, at = divmod(first, self.block_size)
-        samples = self._block(j)[at : at + due]
+        samples = self._block(j)[at : at + min(due, gone - first)]
         self._next += len(samples)
         return Chunk(samples, self._start + np.arange(first, self._next) / fs, first)
 
@@ -109,6 +110,16 @@ class Simulator(Person):
     def _away(self, elapsed: float) -> bool:
         every = self.dropout_every_s
         return every > 0 and elapsed >= every and elapsed % every < self.dropout_s
+
+    def _dropout(self, n: int) -> tuple[int, int]:
+        """Return the first sample that is lost, and the first after those, of the first dropout that ends after `n`."""
+        every, fs = self.dropout_every_s, self.samplerate
+        if not every:
+            return self._total, self._total
+        which = max(1, int(n / fs // every))
+        while (back := math.ceil((which * every + self.dropout_s) * fs)) <= n:
+            which += 1
+        return math.ceil(which * every * fs), back
 
     def _block(self, j: int) -> Array:
         if self._made is None or self._made[0] != j:

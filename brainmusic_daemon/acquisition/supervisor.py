@@ -234,7 +234,7 @@ class Acquisition:
             self.setup = old._replace(info=replace(info, samplerate=old.info.samplerate))
             self._timeline.resume()
             return
-        window = max(1, math.ceil(self._window_s * info.samplerate))
+        window = math.ceil(self._window_s * info.samplerate) + 1  # whichever way the reader rounds
         ring = Ring(len(picks), 4 * window + math.ceil(SPARE_S * info.samplerate), window)
         self._timeline = Timeline(ring, info.samplerate, self._counts)
         self.setup = Setup(old.generation + 1, info, ring)
