@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from brainmusic_daemon.acquisition import lsl
-from brainmusic_daemon.acquisition.lsl import Lsl, visible
+from brainmusic_daemon.acquisition.lsl import Lsl
+from brainmusic_daemon.acquisition.lsl_streams import described, visible
 from brainmusic_daemon.api import Chunk, ConfigError, SourceLost
 from brainmusic_daemon.clock import WallClock
 
@@ -309,4 +309,4 @@ def test_settings_have_an_effect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_describing_survives_broken_xml() -> None:
-    assert lsl._described("<info><desc>", 2) == [("", "", ""), ("", "", "")]
+    assert described("<info><desc>", 2) == [("", "", ""), ("", "", "")]

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any
-from xml.etree import ElementTree
 
 import numpy as np
 from pydantic import Field
 
 from brainmusic_daemon import liblsl
 from brainmusic_daemon.acquisition import labels
-from brainmusic_daemon.acquisition.formats.choose import Candidate, best
+from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import estimate_rate
+from brainmusic_daemon.acquisition.lsl_streams import FORMATS, candidate, described, found_from, quoted
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, FloatArray, SourceLost, StreamInfo, plugin
 
-_FORMATS = {1: "float32", 2: "float64", 4: "int32", 5: "int16", 6: "int8", 7: "int64"}  # liblsl's numbers; 3 is text
 _COMPANY_S = 0.6  # after the first match, wait this long for others: a headset's streams often share one name, and of
 # the streams of one machine liblsl's first query finds just one; the next query goes out after 0.5 s
 _PULL = 1024  # samples at most per read
 _USUAL_HZ = (100, 125, 128, 160, 200, 220, 250, 256, 300, 400, 500, 512, 600, 1000, 1024, 1200, 2000, 2048, 2400)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One stream that answers on the network."""
-
-    name: str
-    type: str
-    channels: int
-    rate: float  # nominal Hz; 0: irregular
-    format: str
-    host: str
-    source_id: str
-
-
-def visible(wait_s: float = 1.0) -> list[Found]:
-    """Return the streams that answer within `wait_s`, by name; shorter than 0.5 s may miss some."""
-    pylsl = liblsl.load()
-    return sorted((_found(info) for info in pylsl.resolve_streams(wait_s)), key=lambda found: (found.name, found.type))
 
 
 @plugin
@@ -69,11 +49,11 @@ class Lsl:
         pylsl = liblsl.load()
         info = self._resolve(pylsl)
         label = f"LSL stream '{info.name()}'"
-        if info.channel_format() not in _FORMATS:
+        if info.channel_format() not in FORMATS:
             raise ConfigError(f"{label} (type {info.type() or 'none'}) carries text, not signals: name the EEG stream")
         try:
             self._connect(pylsl, info)
-            channels = _described(self._inlet.info(timeout=2.0).as_xml(), info.channel_count())
+            channels = described(self._inlet.info(timeout=2.0).as_xml(), info.channel_count())
             self._inlet.time_correction(timeout=2.0)  # the first one takes a while: not in the first read
         except (pylsl.util.TimeoutError, pylsl.util.LostError) as error:
             self.close()
@@ -84,7 +64,7 @@ class Lsl:
         self._label, self._lost = label, pylsl.util.LostError
         self._keep = keep if keep != list(range(len(channels))) else None
         self._factors = np.array([1.0 if factor is None else factor for factor in factors])
-        self._buffer = np.empty((_PULL, len(channels)), dtype=_FORMATS[info.channel_format()])
+        self._buffer = np.empty((_PULL, len(channels)), dtype=FORMATS[info.channel_format()])
         self._offset = statistics.median(clock.now() - pylsl.local_clock() for _ in range(9))
         self._ahead: list[Chunk] = []
         stated = None not in factors
@@ -122,7 +102,7 @@ class Lsl:
 
     def _predicate(self) -> str:
         wanted = {"name": self.name or self.stream, "type": self.type, "source_id": self.source_id}
-        terms = [f"{key}={_quoted(value)}" for key, value in wanted.items() if value]
+        terms = [f"{key}={quoted(value)}" for key, value in wanted.items() if value]
         return " and ".join([*terms, *([f"({self.predicate})"] if self.predicate else [])])
 
     def _resolve(self, pylsl: Any) -> Any:
@@ -134,11 +114,12 @@ class Lsl:
         every = found or pylsl.resolve_streams(1.0)
         again = [info for info in found if (info.source_id() or f"{info.name()}@{info.hostname()}") == self._last_uid]
         pool = again or found or ([] if predicate else every)  # no property given: EEG under any type, by evidence
-        at = best([_candidate(info) for info in pool], anything=bool(again or found))
+        at = best([candidate(info) for info in pool], anything=bool(again or found))
         if at is not None:
             return pool[at]
         there = "; ".join(
-            f"'{f.name}' (type {f.type or 'none'}, {f.channels} × {f.format}, on {f.host})" for f in map(_found, every)
+            f"'{f.name}' (type {f.type or 'none'}, {f.channels} × {f.format}, on {f.host})"
+            for f in map(found_from, every)
         )
         raise SourceLost(
             f"no LSL stream with {predicate or 'type EEG'} answers; "
@@ -205,38 +186,3 @@ class Lsl:
             rate = float(near) if abs(near / rate - 1) < 0.01 else rate
             said["rate"] = f"{remark}; taken as {rate:g} Hz"
         return rate, factor, said
-
-
-def _found(info: Any) -> Found:
-    kind = _FORMATS.get(info.channel_format(), "text")
-    return Found(
-        info.name(), info.type(), info.channel_count(), info.nominal_srate(), kind, info.hostname(), info.source_id()
-    )
-
-
-def _candidate(info: Any) -> Candidate:
-    text = info.channel_format() not in _FORMATS
-    return Candidate(
-        info.name(), "marker" if text else info.type(), [], [], [], info.nominal_srate(), info.channel_count()
-    )
-
-
-def _quoted(value: str) -> str:
-    """Return an XPath 1.0 string, which has no escapes: one kind of quotes can be inside, not both."""
-    if "'" in value and '"' in value:
-        raise ConfigError(f"the LSL property {value!r} holds both kinds of quotes: use `predicate` with contains()")
-    return f'"{value}"' if "'" in value else f"'{value}'"
-
-
-def _described(xml: str, count: int) -> list[tuple[str, str, str]]:
-    """Return (label, unit, kind) of every channel, "" where the description is silent or too short."""
-    found: list[tuple[str, str, str]] = []
-    try:
-        for channel in ElementTree.fromstring(xml).findall("desc/channels/channel"):
-            label, name, unit, kind = (
-                (channel.findtext(key) or "").strip() for key in ("label", "name", "unit", "type")
-            )
-            found.append((label or name, unit, kind))
-    except ElementTree.ParseError:  # a sender that wrote raw bytes into its description
-        pass
-    return (found + [("", "", "")] * count)[:count]

@@ -59,9 +59,9 @@ def board_names() -> list[str]:
 
 def lsl_streams(wait_s: float = _WAIT_S) -> list[dict[str, Any]]:
     """Return the LSL streams that answer within `wait_s`.  Raises ConfigError when LSL cannot be loaded."""
-    from brainmusic_daemon.acquisition import lsl
+    from brainmusic_daemon.acquisition import lsl_streams
 
-    return [asdict(found) for found in lsl.visible(wait_s)]
+    return [asdict(found) for found in lsl_streams.visible(wait_s)]
 
 
 def serial_ports() -> list[str]:

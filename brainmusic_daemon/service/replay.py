@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from brainmusic_daemon import liblsl
-from brainmusic_daemon.acquisition.formats import load, xdf
+from brainmusic_daemon.acquisition.formats import load, xdf, xdf_file
 from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import Take
 from brainmusic_daemon.api import ConfigError, FloatArray
@@ -155,10 +155,10 @@ def _tracks(path: Path, rename: str) -> tuple[list[Track], list[str]]:
         return [_from_take(load(path), path, rename)], []
     if not path.exists():
         raise ConfigError(f"there is no recording {path}: check the path")
-    streams, remarks = xdf.streams(path)
+    streams, remarks = xdf_file.streams(path)
     kept = [stream for stream in streams if stream.channels]
     if not any(len(stream.times) for stream in kept):
-        there = "; ".join(xdf.describe(stream) for stream in streams) or "no stream at all"
+        there = "; ".join(xdf_file.describe(stream) for stream in streams) or "no stream at all"
         raise ConfigError(f"the recording {path} holds nothing to replay; there is {there}")
     signals = [i for i, stream in enumerate(kept) if not stream.text and len(stream.times)]
     chosen = best([xdf.candidate(kept[i]) for i in signals], anything=True)
@@ -177,14 +177,14 @@ def _tracks(path: Path, rename: str) -> tuple[list[Track], list[str]]:
     return [_track(stream, stamps - origin, path) for stream, stamps in zip(kept, times, strict=True)], remarks
 
 
-def _clean(stream: xdf.Stream) -> FloatArray:
+def _clean(stream: xdf_file.Stream) -> FloatArray:
     """Return finite time stamps: the recorded ones, or evenly spaced where those are unusable."""
     if np.isfinite(stream.times).all():
         return stream.times
     return np.arange(len(stream.times)) / (stream.nominal_rate or 1.0)
 
 
-def _track(stream: xdf.Stream, stamps: FloatArray, path: Path) -> Track:
+def _track(stream: xdf_file.Stream, stamps: FloatArray, path: Path) -> Track:
     return Track(
         name=stream.name or path.stem,
         type=stream.type,

@@ -1,0 +1,69 @@
+"""The network in; the LSL streams on it, and what they say about themselves, out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from brainmusic_daemon import liblsl
+from brainmusic_daemon.acquisition.formats.choose import Candidate
+from brainmusic_daemon.api import ConfigError
+
+FORMATS = {1: "float32", 2: "float64", 4: "int32", 5: "int16", 6: "int8", 7: "int64"}  # liblsl's numbers; 3 is text
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One stream that answers on the network."""
+
+    name: str
+    type: str
+    channels: int
+    rate: float  # nominal Hz; 0: irregular
+    format: str
+    host: str
+    source_id: str
+
+
+def visible(wait_s: float = 1.0) -> list[Found]:
+    """Return the streams that answer within `wait_s`, by name; shorter than 0.5 s may miss some."""
+    pylsl = liblsl.load()
+    return sorted(
+        (found_from(info) for info in pylsl.resolve_streams(wait_s)), key=lambda found: (found.name, found.type)
+    )
+
+
+def found_from(info: Any) -> Found:
+    kind = FORMATS.get(info.channel_format(), "text")
+    return Found(
+        info.name(), info.type(), info.channel_count(), info.nominal_srate(), kind, info.hostname(), info.source_id()
+    )
+
+
+def candidate(info: Any) -> Candidate:
+    text = info.channel_format() not in FORMATS
+    return Candidate(
+        info.name(), "marker" if text else info.type(), [], [], [], info.nominal_srate(), info.channel_count()
+    )
+
+
+def quoted(value: str) -> str:
+    """Return an XPath 1.0 string, which has no escapes: one kind of quotes can be inside, not both."""
+    if "'" in value and '"' in value:
+        raise ConfigError(f"the LSL property {value!r} holds both kinds of quotes: use `predicate` with contains()")
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def described(xml: str, count: int) -> list[tuple[str, str, str]]:
+    """Return (label, unit, kind) of every channel, "" where the description is silent or too short."""
+    found: list[tuple[str, str, str]] = []
+    try:
+        for channel in ElementTree.fromstring(xml).findall("desc/channels/channel"):
+            label, name, unit, kind = (
+                (channel.findtext(key) or "").strip() for key in ("label", "name", "unit", "type")
+            )
+            found.append((label or name, unit, kind))
+    except ElementTree.ParseError:  # a sender that wrote raw bytes into its description
+        pass
+    return (found + [("", "", "")] * count)[:count]
