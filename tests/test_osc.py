@@ -451,7 +451,9 @@ def test_nobody_listening_is_counted_and_disturbs_nobody(receiver: Receiver) -> 
     counters = osc.counters()
     osc.close()
     assert len([a for a, _ in sent if a == "/brainmusic/feature/alpha"]) == 5
-    assert counters[f"errors.{nobody}"] > 0
+    assert counters[f"refused.{nobody}"] > 0
+    assert counters[f"listening.{nobody}"] == 0
+    assert counters[f"listening.127.0.0.1:{receiver.port}"] == 1
     assert counters[f"errors.127.0.0.1:{receiver.port}"] == 0
 
 

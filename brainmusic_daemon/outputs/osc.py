@@ -106,10 +106,13 @@ class Osc:
             target.close()
 
     def counters(self) -> Mapping[str, float]:
-        """Datagrams and bytes sent, messages withheld because not finite, errors per target."""
+        """Datagrams and bytes sent, messages withheld because not finite; per target errors, refusals, and 1 or 0 for
+        whether somebody listens there."""
         return {
             "sent": sum(target.sent for target in self._targets),
             "bytes": sum(target.bytes for target in self._targets),
             "withheld": self._encoder.withheld,
             **{f"errors.{target.name}": target.errors for target in self._targets},
+            **{f"refused.{target.name}": target.refused for target in self._targets},
+            **{f"listening.{target.name}": target.listening for target in self._targets},
         }

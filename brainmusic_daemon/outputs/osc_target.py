@@ -34,6 +34,8 @@ class Target:
     sent: int = field(default=0, init=False)
     bytes: int = field(default=0, init=False)
     errors: int = field(default=0, init=False)
+    refused: int = field(default=0, init=False)  # reports that nobody listens: no fault of ours, so no error
+    listening: bool = field(default=True, init=False)  # as far as the newest tick could tell
     _family: int = field(init=False)
     _address: tuple[object, ...] = field(init=False)
     _socket: socket.socket | None = field(default=None, init=False)
@@ -69,13 +71,18 @@ class Target:
                 except (ConnectionRefusedError, ConnectionResetError):
                     # The report on an *earlier* datagram, this one was not sent.  The receiver may be there by now, so
                     # once more; a second report means that nobody listens, and the rest of this tick can be saved.
-                    self.errors += 1
+                    self.refused += 1
                     if refused:
+                        self.listening = False
                         return
                     refused = True
                     self._socket.send(datagram)
                 self.sent += 1
                 self.bytes += len(datagram)
+            self.listening = not refused
+        except (ConnectionRefusedError, ConnectionResetError):
+            self.refused += 1
+            self.listening = False
         except OSError:  # the network is away, or its address has changed: a connected socket never recovers from that
             self.errors += 1
             if not refused:

@@ -91,6 +91,13 @@ def timing(shown: Status) -> str:
         glitches |= {f"{output} {name}": count for name, count in counters.items() if _is_glitch(name) and count}
     trouble = ", ".join(f"{name} {count:g}" for name, count in glitches.items()) or "none"
     ticks = shown.ticks
+    alone = [
+        name.removeprefix("listening.")
+        for counters in shown.outputs.values()
+        for name, listening in counters.items()
+        if name.startswith("listening.") and not listening
+    ]
+    trouble += f"   nobody listens at {', '.join(alone)}" if alone else ""
     return (
         f"latency  analysis {shown.analysis_delay_ms:g} ms + system {shown.latency['p50_ms']:.1f} ms "
         f"(99 %: {shown.latency['p99_ms']:.1f})   ticks {ticks['ticks']:g}, late {ticks['late']:g}, "
