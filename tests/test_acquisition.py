@@ -10,10 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from brainmusic_daemon import registry
 from brainmusic_daemon.acquisition.selection import select
 from brainmusic_daemon.acquisition.supervisor import Acquisition, SourceState
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, EndOfStream, SourceLost, StreamInfo
 from brainmusic_daemon.clock import VirtualClock, WallClock
+from tests import parts
 
 FS = 250.0
 
@@ -272,6 +274,30 @@ def test_a_recording_ends() -> None:
     with pytest.raises(EndOfStream):
         acquisition.pump()
     assert acquisition.state == SourceState.ENDED and acquisition.counters()["samples"] == 251 and board.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("xdf_reference/clock_resets.xdf", {"gaps": 1, "restarts": 1}),  # minutes apart, with a reset of the clock
+        ("xdf_muse/muse_P002.xdf", {}),
+        ("openbci_text/gui_v6_blinks_jaw_alpha.txt", {}),
+        ("eyes_open_closed/S001R02.edf", {}),
+    ],
+)
+def test_a_real_recording_is_played_once_with_its_gaps(file: str, expected: dict[str, int]) -> None:
+    path = parts.recordings() / file
+    clock = VirtualClock()
+    acquisition = Acquisition(registry.build("source", "recording", {"path": str(path)}, ""), clock, window_s=1.0)
+    with pytest.raises(EndOfStream):
+        run(acquisition, clock, 3600.0)
+    counters = acquisition.counters()
+    assert counters["samples"] > 1000
+    assert {name: n for name, n in counters.items() if n and name not in ("samples", "lost")} == expected
+    assert acquisition.ring is not None
+    window = acquisition.ring.newest(90)
+    assert np.isfinite(window.samples).all() and window.samples.any() and window.filled == 90
+    assert acquisition.arrival - window.time < 0.021, "the newest sample is at most a tick old"
 
 
 def test_offline_a_bug_in_a_source_shows_itself() -> None:

@@ -107,6 +107,14 @@ def test_a_long_gap_restarts_the_window(numbered: bool, seconds: float) -> None:
     assert ring.time == pytest.approx(raw.times[-1], abs=1e-9)
 
 
+def test_how_long_a_gap_is_bridged_is_a_setting() -> None:
+    ring = Ring(2, 8000, 500)
+    timeline = Timeline(ring, FS, fill_s=1.0)
+    for chunk in drop(clean(1000, numbered=True), 800, 100).chunks():
+        timeline.push(chunk, 0.0)
+    assert changed(timeline) == {"gaps": 1, "lost": 100, "filled": 100}
+
+
 def test_two_devices_of_one_kind_that_differ_by_half_a_percent() -> None:
     """A Muse that states 256 Hz and sends 257.2: no gap, no drop, and the times follow."""
     raw = clean(256 * 60)

@@ -41,8 +41,11 @@ class Timeline:
     The decision is taken sample by sample, so chunking cannot change the result.
     """
 
-    def __init__(self, ring: Ring, samplerate: float, counts: dict[str, int] | None = None) -> None:
-        """`counts` are carried on from an earlier ring."""
+    def __init__(
+        self, ring: Ring, samplerate: float, counts: dict[str, int] | None = None, *, fill_s: float = FILL_S
+    ) -> None:
+        """`counts` are carried on from an earlier ring; gaps up to `fill_s` are bridged."""
+        self._fill_s = fill_s
         self.counts = dict.fromkeys(COUNTERS, 0) if counts is None else counts
         self._ring, self._rate, self._fit = ring, samplerate, LineFit(samplerate)
         self._mend = Mend(ring, samplerate, self.counts)
@@ -164,7 +167,7 @@ class Timeline:
             self._missing(round(step / fit.period), step)
         elif step:
             counts["clock_steps"] += 1
-            if abs(step) > FILL_S:
+            if abs(step) > self._fill_s:
                 self._anew()
         self._settle(anchor)
         self._release(arrival)
@@ -228,7 +231,7 @@ class Timeline:
             return
         self.counts["gaps"] += 1
         self.counts["lost"] += n
-        if seconds > FILL_S:
+        if seconds > self._fill_s:
             self._anew()
         else:
             self._gap += n
