@@ -30,7 +30,7 @@ class Board:
         self.on_open: Callable[[float], None] = lambda now: None
         self.on_read: Callable[[float], None] = lambda now: None
         self.silent: Callable[[float], bool] = lambda now: False
-        self.numbered = True
+        self.counts_anew, self.first = False, 0  # whether each opening begins with sample number 0
 
     def open(self, clock: Clock) -> StreamInfo:
         self.clock = clock
@@ -38,6 +38,7 @@ class Board:
         self.opened += 1
         self.on_open(clock.now())
         self.next = int(np.ceil(clock.now() * FS - 1e-6))
+        self.first = self.next if self.counts_anew else 0
         return StreamInfo("board", self.channels, self.samplerate)
 
     def read(self, timeout: float) -> Chunk | None:
@@ -57,7 +58,7 @@ class Board:
         k = np.arange(self.next, there)
         self.next = there
         samples = k[:, np.newaxis] + 1000.0 * np.arange(len(self.channels))
-        return Chunk(samples, k / self.samplerate, int(k[0]) if self.numbered else None)
+        return Chunk(samples, k / self.samplerate, int(k[0]) - self.first)
 
     def close(self) -> None:
         self.closed += 1
@@ -210,6 +211,23 @@ def test_transitions_are_told_once_each(caplog: pytest.LogCaptureFixture) -> Non
         "source 'board' is streaming again",
     ]
     assert sum(record.levelno == logging.DEBUG for record in caplog.records) > 5
+
+
+def test_a_board_that_counts_anew_after_each_opening_loses_nothing_by_it() -> None:
+    board = Board()
+    board.counts_anew = True
+
+    def away(now: float) -> None:
+        if board.opened == 1 and now > 1.0:
+            raise SourceLost("gone")
+
+    board.on_read = away
+    acquisition, clock = make(board)
+    run(acquisition, clock, 2.5)
+    counters = acquisition.counters()
+    assert counters["duplicates"] == counters["backward"] == counters["gaps"] == 0 and counters["restarts"] == 1
+    assert acquisition.ring is not None and acquisition.ring.time == 2.5
+    assert acquisition.ring.newest(250).filled == 250
 
 
 def test_a_gap_in_a_recording_is_silence_but_no_reason_to_begin_anew() -> None:
