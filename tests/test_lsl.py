@@ -134,6 +134,14 @@ def test_volts_without_a_unit_are_recognised() -> None:
         assert 10 < _collect(source, 50).samples.std() < 40
 
 
+def test_volts_that_are_microvolts_are_recognised() -> None:
+    name, noise = _name(), np.random.default_rng(1).standard_normal((10_000, 2)) * 20
+    outlet, source = _outlet(name, unit="volts"), Lsl(type="EEG", source_id=f"id of {name}")
+    with _streaming(lambda i: outlet.push_sample(noise[i].tolist()), 250), _opened(source) as (_, info, _clock):
+        assert "too large" in info.details["units"]
+        assert 10 < _collect(source, 50).samples.std() < 40
+
+
 def test_descriptions_that_are_short_doubled_or_missing() -> None:
     for labels, count, expected in (
         (["O1", "O1"], 2, ("O1", "O1-2")),

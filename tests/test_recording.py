@@ -126,6 +126,22 @@ def test_the_end_comes_after_the_last_sample_and_again(edf: tuple[Path, np.ndarr
     source.close()
 
 
+def test_a_gap_is_waited_out(tmp_path: Path) -> None:
+    """The supervisor reopens silent sources; a recording would begin anew at each of its gaps."""
+    from brainmusic_daemon.acquisition.supervisor import Acquisition
+
+    times = np.arange(800) / RATE
+    times[400:] += 5
+    clock = VirtualClock()
+    acquisition = Acquisition(Recording(path=str(_xdf(tmp_path, _eeg(times)))), clock, window_s=0.5)
+    with pytest.raises(EndOfStream):
+        for i in range(1000):
+            clock.wait_until(i * 0.02)
+            acquisition.pump()
+    counts = acquisition.counters()
+    assert (counts["samples"], counts["lost"], counts["reconnects"]) == (800, 5 * RATE, 0)
+
+
 def test_a_virtual_clock_is_never_moved(edf: tuple[Path, np.ndarray]) -> None:
     source, clock = Recording(path=str(edf[0])), VirtualClock()
     source.open(clock)

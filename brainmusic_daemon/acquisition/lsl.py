@@ -34,7 +34,7 @@ class Lsl:
     names: Annotated[list[str], Field(description="channel names, where the stream has none or others")] = field(
         default_factory=list
     )
-    wait_s: Annotated[float, Field(ge=0.6, le=60, description="look for the stream this long at each attempt, s")] = 2.0
+    wait_s: Annotated[float, Field(ge=0.6, le=60, description="look for the stream this long at each attempt, s")] = 1.0
     buffer_s: Annotated[int, Field(ge=1, le=360, description="keep samples this long when they are not fetched, s")] = (
         10
     )
@@ -60,6 +60,7 @@ class Lsl:
             raise SourceLost(f"{label} on {info.hostname()} does not answer: {error}") from error
         given = [name for name, _, _ in channels]
         keep = labels.eeg_columns(given, [kind for _, _, kind in channels])
+        names = labels.renamed(labels.unique([labels.tidy(given[i]) for i in keep]), self.names)
         factors = [labels.microvolts(channels[i][1]) for i in keep]
         self._label, self._lost = label, pylsl.util.LostError
         self._keep = keep if keep != list(range(len(channels))) else None
@@ -70,7 +71,7 @@ class Lsl:
         stated = None not in factors
         rate, details = info.nominal_srate(), {"host": info.hostname(), "type": info.type()}
         unknown = {channels[i][1] for i, factor in zip(keep, factors, strict=True) if factor is None} - {""}
-        if rate <= 0 or not stated:
+        if rate <= 0 or any(factor != 1.0 for factor in factors):  # volts are often stated where µV are sent
             rate, scale, said = self._listen(rate, stated)
             self._factors = self._factors * scale
             details |= said
@@ -80,7 +81,6 @@ class Lsl:
         if left:
             details["left out"] = ", ".join(left)
         self._last_uid = info.source_id() or f"{info.name()}@{info.hostname()}"
-        names = labels.renamed(labels.unique([labels.tidy(given[i]) for i in keep]), self.names)
         return StreamInfo(info.name(), names, rate, self._last_uid, None, details)
 
     def read(self, timeout: float) -> Chunk | None:
@@ -111,7 +111,7 @@ class Lsl:
         found = pylsl.resolve_bypred(predicate or "type='EEG'", 1, self.wait_s)
         if found and not (self.source_id and self.type):
             found = pylsl.resolve_bypred(predicate or "type='EEG'", 64, _COMPANY_S) or found
-        every = found or pylsl.resolve_streams(1.0)
+        every = found or pylsl.resolve_streams(_COMPANY_S)
         again = [info for info in found if (info.source_id() or f"{info.name()}@{info.hostname()}") == self._last_uid]
         pool = again or found or ([] if predicate else every)  # no property given: EEG under any type, by evidence
         at = best([candidate(info) for info in pool], anything=bool(again or found))
@@ -121,14 +121,8 @@ class Lsl:
             f"'{f.name}' (type {f.type or 'none'}, {f.channels} × {f.format}, on {f.host})"
             for f in map(found_from, every)
         )
-        raise SourceLost(
-            f"no LSL stream with {predicate or 'type EEG'} answers; "
-            + (
-                f"there is {there}"
-                if there
-                else "there is no stream on this network: is the headset's program running?"
-            )
-        )
+        there = there or "no stream on this network: is the headset's program running?"
+        raise SourceLost(f"no LSL stream with {predicate or 'type EEG'} answers; there is {there}")
 
     def _connect(self, pylsl: Any, info: Any) -> None:
         """Open an inlet that gives each sample at once, and that says when the sender is gone.
