@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,3 +200,20 @@ def test_importing_the_outputs_costs_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_compilation_is_announced_and_the_cache_is_used(tmp_path: Path) -> None:
+    code = (
+        "from brainmusic_daemon.synth.engine import warm_up; said = []; warm_up(said.append); print(len(said));"
+        "from brainmusic_daemon.synth.jit import cache_folder; print(cache_folder())"
+    )
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+
+    def run() -> list[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    first, second = run(), run()
+    assert (first[0], second[0]) == ("2", "0")
+    assert first[1] == second[1]

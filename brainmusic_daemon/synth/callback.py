@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray, types
 
 from brainmusic_daemon.synth import layout as at
-from brainmusic_daemon.synth.jit import in_cache_folder
+from brainmusic_daemon.synth.jit import can_cache, in_cache_folder
 from brainmusic_daemon.synth.kernels import render
 
 UNDERFLOW_FLAG = 0x4  # paOutputUnderflow; a larger bit, priming, is no glitch
@@ -39,7 +39,7 @@ def _callback(_input, output, frames, time_info, flags, block):
 
 
 with in_cache_folder():
-    callback = numba.cfunc(_SIGNATURE, cache=True, error_model="numpy")(_callback)
+    callback = numba.cfunc(_SIGNATURE, cache=can_cache(), error_model="numpy")(_callback)
 
 ADDRESS: int = callback.address
 """Of the C function; `userdata` is the address of an engine's block."""

@@ -181,12 +181,13 @@ def warm_up(progress: Callable[[str], None]) -> float:
     """
     import time
 
-    from brainmusic_daemon.synth.jit import cache_folder
+    from brainmusic_daemon.synth.jit import forget_old, is_cached
 
     begin = time.perf_counter()
-    cold = not any(cache_folder().rglob("*.nbi"))
+    cold = not (is_cached("kernels.render") and is_cached("callback._callback"))
     if cold:
-        progress("compiling the synth, once (about 20 s) …")
+        forget_old()
+        progress("compiling the synth, once (about 10 s) …")
     engine = Engine()
     engine.control({})
     engine.render(at.QUANTUM + 1)

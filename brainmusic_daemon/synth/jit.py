@@ -6,7 +6,11 @@ folder may be read-only.  A folder per state of the source, in the user's cache,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -26,6 +30,30 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("brainmusic") / "kernels" / digest.hexdigest()[:16]
 
 
+@cache
+def can_cache() -> bool:
+    """Return whether the folder can be written; a container without a home has none, and compiles each time."""
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache_folder()):
+            return True
+    except OSError:
+        return False
+
+
+def is_cached(name: str) -> bool:
+    """Return whether a kernel (`module.function`) has been compiled before on this machine."""
+    return any(cache_folder().rglob(f"{name}-*.nbi"))
+
+
+def forget_old(days: float = 60.0) -> None:
+    """Remove what earlier versions left in the cache and nobody has compiled for so long.  Never raises."""
+    with contextlib.suppress(OSError):
+        for folder in cache_folder().parent.iterdir():
+            if folder != cache_folder() and folder.stat().st_mtime < time.time() - days * 86_400:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def in_cache_folder() -> Iterator[None]:
     """Let numba decorators that run inside keep their results in our folder."""
@@ -40,4 +68,4 @@ def in_cache_folder() -> Iterator[None]:
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile on first call, or take it from the cache.  No fast-math: the same bits however a block is split."""
     with in_cache_folder():
-        return numba.njit(cache=True, error_model="numpy", boundscheck=False)(function)
+        return numba.njit(cache=can_cache(), error_model="numpy", boundscheck=False)(function)
