@@ -201,6 +201,7 @@ class Source(Protocol):
     """Where samples come from; all calls come from the acquisition thread.
 
     Settings are validated when the object is made; nothing is opened, and no heavy library imported, before `open`.
+    A source whose silence is no fault (a recording with a gap) says `reopen_on_silence: ClassVar[bool] = False`.
     """
 
     def open(self, clock: Clock) -> StreamInfo:
@@ -221,7 +222,10 @@ class Output(Protocol):
     """Where a tick goes."""
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
-        """Connect.  Raises OutputLost (worth another try) or ConfigError (not); may be called again after `close`."""
+        """Connect.  Raises OutputLost (worth another try) or ConfigError (not); may be called again after `close`.
+
+        `info` is empty (no channels, rate 0) where no headset has come yet; frames without features come first then.
+        """
 
     def send(self, frame: Frame) -> None:
         """Pass one tick on.  Called from the tick: never blocks, never raises; what fails is counted."""

@@ -104,7 +104,7 @@ def test_the_gate_does_not_flicker_at_its_threshold() -> None:
 
 def test_a_baseline_learns_any_scale_and_ignores_what_it_must_not_learn() -> None:
     rng = np.random.default_rng(0)
-    baseline = Baseline(np.array([True, True, False]), np.array([0.8, 0.8, 0.5]), 120.0)
+    baseline = Baseline(2, np.array([0.8, 0.8, 0.5]), 120.0)
     out = np.zeros(3)
     seen = []
     for _ in range(4000):
@@ -121,7 +121,7 @@ def test_a_baseline_learns_any_scale_and_ignores_what_it_must_not_learn() -> Non
 
 
 def test_one_outlier_hardly_moves_the_baseline() -> None:
-    baseline = Baseline(np.array([True]), np.array([0.5]), 120.0)
+    baseline = Baseline(1, np.array([0.5]), 120.0)
     out = np.zeros(1)
     rng = np.random.default_rng(0)
     for _ in range(1500):

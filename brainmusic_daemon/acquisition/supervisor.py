@@ -119,7 +119,7 @@ class Acquisition:
 
     def alive(self, now: float) -> bool:
         """Whether samples arrived within `silence_s` before `now` (session seconds)."""
-        return self.state is SourceState.STREAMING and now - self._heard <= self.silence_s
+        return self.state in (SourceState.STREAMING, SourceState.ENDED) and now - self._heard <= self.silence_s
 
     def counters(self) -> Mapping[str, int]:
         """All that was repaired or lost since the start; see `timeline.COUNTERS`, and `reconnects`."""
@@ -285,5 +285,6 @@ class Acquisition:
 
     def _tell(self, state: SourceState, message: str) -> None:
         self.state, self.last_message = state, message
-        level = logging.WARNING if state in (SourceState.LOST, SourceState.FAILED) else logging.INFO
+        # What fails for good is for the owner to say, once, with its exit code.
+        level = {SourceState.LOST: logging.WARNING, SourceState.FAILED: logging.DEBUG}.get(state, logging.INFO)
         log.log(level, "%s", message)

@@ -42,15 +42,17 @@ class FeatureBank:
         memory_s: float,
     ) -> None:
         self.setup, self.spectral, self.quality, self.gate = setup, spectral, quality, gate
-        self._derived = {name: feature for name, feature in derived.items() if feature.prepare(setup)}
+        found = {name: feature for name, feature in derived.items() if feature.prepare(setup)}
+        # those judged on their logarithm first, behind the band powers: the baseline takes them in one stretch
+        self._derived = dict(sorted(found.items(), key=lambda item: item[1].scale != "log"))
         places = [*list(setup.pools)[: setup.n_named], *setup.channels]
         banded = [f"{band}.{place}" if place else band for place in places for band in setup.bands]
         base = [*banded, *self._derived]
         self.names = (*base, *(f"raw.{name}" for name in base))
         self.index = {name: i for i, name in enumerate(self.names)}
-        logarithmic = [True] * len(banded) + [feature.scale == "log" for feature in self._derived.values()]
+        n_logarithmic = len(banded) + sum(feature.scale == "log" for feature in self._derived.values())
         spread = [0.8] * len(banded) + [feature.spread for feature in self._derived.values()]
-        self.baseline = Baseline(np.array(logarithmic), np.array(spread), memory_s)
+        self.baseline = Baseline(n_logarithmic, np.array(spread), memory_s)
         self._n, self._n_pooled = len(base), setup.n_named * len(setup.bands)
         self._n_banded = len(banded)
         self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
@@ -92,7 +94,6 @@ class FeatureBank:
             self.spectral.set_weights(self.quality.weights)
             self._share = float((self.quality.weights >= 0.5).mean())
         self._ticks += 1
-        self.spectral.pool()
         raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
         if self._derived:

@@ -39,8 +39,9 @@ class Connectivity:
         return None not in (front, back, self._alpha)
 
     def compute(self, analysis: Analysis) -> float:
-        signals, column = analysis.pooled_analytic, self._alpha
-        front, back = complex(signals[self._front, column]), complex(signals[self._back, column])
+        real, imag, column = analysis.pooled_real, analysis.pooled_imag, self._alpha
+        front = complex(real[self._front, column], imag[self._front, column])
+        back = complex(real[self._back, column], imag[self._back, column])
         keep, new = self._keep, 1 - self._keep
         self._cross = keep * self._cross + new * front * back.conjugate()
         self._power_front = keep * self._power_front + new * abs(front) ** 2

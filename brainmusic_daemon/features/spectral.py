@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from brainmusic_daemon.api import FloatArray, Window
-from brainmusic_daemon.features import kernels
+from brainmusic_daemon.features import compiled, kernels
 from brainmusic_daemon.features.kernels import ComplexArray, Prior
 from brainmusic_daemon.features.montage import Setup
 
@@ -16,17 +15,24 @@ from brainmusic_daemon.features.montage import Setup
 class Analysis:
     """What the features of one tick are computed from.  The arrays are reused: read them during the tick only."""
 
-    __slots__ = ("analytic", "overall", "pooled", "pooled_analytic", "power", "setup", "weights")
+    __slots__ = ("overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights")
 
-    def __init__(self, setup: Setup) -> None:
-        n_channels, n_bands = len(setup.channels), len(setup.bands)
+    def __init__(self, setup: Setup, n_kernels: int) -> None:
+        n_channels, n_bands, n_pools = len(setup.channels), len(setup.bands), len(setup.pools)
         self.setup = setup
-        self.analytic: ComplexArray = np.zeros((n_channels, n_bands), np.complex128)  # µV, amplitude and phase
+        self.products = np.zeros((n_channels, 2 * n_kernels), np.float32)  # µV: window.T @ W
         self.power: FloatArray = np.zeros((n_channels, n_bands))  # µV²
-        self.pooled: FloatArray = np.zeros((len(setup.pools), n_bands))  # µV²: each pool's mean power
-        self.pooled_analytic: ComplexArray = np.zeros((len(setup.pools), n_bands), np.complex128)  # µV: its mean signal
+        self.pooled: FloatArray = np.zeros((n_pools, n_bands))  # µV²: each pool's mean power
+        self.pooled_real: FloatArray = np.zeros((n_pools, n_bands))  # µV: each pool's mean analytic signal
+        self.pooled_imag: FloatArray = np.zeros((n_pools, n_bands))
         self.overall: list[float] = [0.0] * n_bands  # µV²: the first row of `pooled`, as plain numbers
         self.weights: FloatArray = np.ones(n_channels)  # 0 left out … 1 trusted
+
+    @property
+    def analytic(self) -> ComplexArray:
+        """Return every channel's analytic signal (n_channels, n_bands), µV: amplitude and phase."""
+        n_bands, n_kernels = len(self.setup.bands), self.products.shape[1] // 2
+        return np.asarray(self.products[:, :n_bands] + 1j * self.products[:, n_kernels : n_kernels + n_bands])
 
 
 class SpectralBank:
@@ -59,63 +65,51 @@ class SpectralBank:
         self.kernels = every[:, : len(setup.bands)]
         self.gain = kernels.band_gain(self.kernels, setup.bands, setup.samplerate, prior)
         self._W = kernels.stack(every)
-        self._n_bands, self._n_kernels = len(setup.bands), every.shape[1]
+        self._n_bands = len(setup.bands)
         self._scale = 0.5 / self.gain  # amplitude² of a sine → its mean square; what the kernel lets through → all
-        self._Z = np.zeros((len(setup.channels), self._W.shape[1]), np.float32)
-        self._square = np.zeros_like(self._Z)
-        self._part = np.zeros((len(setup.pools), self._n_bands))
-        self._all_power = np.zeros((len(setup.channels), self._n_kernels), np.float32)
-        self._membership = np.zeros((len(setup.pools), len(setup.channels)))
-        for row, members in enumerate(setup.pools.values()):
-            self._membership[row, members] = 1
-        self._pool = self._membership
-        self._empty: np.ndarray[Any, np.dtype[np.bool_]] | None = None
         self._average_reference = average_reference
-        self.analysis = Analysis(setup)
+        self._members = np.concatenate([*setup.pools.values()])
+        self._starts = np.cumsum([0, *(len(members) for members in setup.pools.values())])
+        self._shares = np.zeros(len(self._members))
+        self.analysis = Analysis(setup, every.shape[1])
         self.set_weights(np.ones(len(setup.channels)))
 
     def set_weights(self, weights: FloatArray) -> None:
         """Say how far each channel is trusted, 0..1; averages follow with the next tick."""
         self.analysis.weights = weights
-        pool = self._membership * weights
-        total = pool.sum(axis=1, keepdims=True)
-        empty = total[:, 0] < 1e-3
-        self._empty = empty if empty.any() else None
-        self._pool = pool / np.maximum(total, 1e-3)
+        shares = weights[self._members]
+        totals = np.add.reduceat(shares, self._starts[:-1])
+        totals[totals < 1e-3] = np.inf  # a pool without a good channel: no shares, its powers stay what they were
+        self._shares = shares / np.repeat(totals, np.diff(self._starts))
 
     def analyse(self, window: Window) -> Analysis:
-        """Return every channel's part of the analysis of (n_taps, n_channels) samples; `pool` completes it.
-
-        It is the same object each time, valid until the next call.
-        """
-        analysis, Z, n, n_bands = self.analysis, self._Z, self._n_kernels, self._n_bands
-        np.dot(window.samples.T, self._W, out=Z)
-        if self._average_reference:
-            Z -= self._pool[0].astype(np.float32) @ Z
-        np.multiply(Z, Z, out=self._square)
-        np.add(self._square[:, :n], self._square[:, n:], out=self._all_power)
-        analysis.analytic.real = Z[:, :n_bands]
-        analysis.analytic.imag = Z[:, n : n + n_bands]
-        np.multiply(self._all_power[:, :n_bands], self._scale, out=analysis.power)
-        return analysis
-
-    def pool(self) -> None:
-        """Average powers and signals over each pool, good channels only."""
+        """Return the analysis of (n_taps, n_channels) samples.  It is the same object each time."""
         analysis = self.analysis
-        if self._empty is None:
-            np.dot(self._pool, analysis.power, out=analysis.pooled)
-        else:  # a pool without a good channel keeps its last powers
-            held = analysis.pooled[self._empty]
-            np.dot(self._pool, analysis.power, out=analysis.pooled)
-            analysis.pooled[self._empty] = held
-        np.dot(self._pool, self._Z[:, : self._n_bands], out=self._part)
-        analysis.pooled_analytic.real = self._part
-        np.dot(self._pool, self._Z[:, self._n_kernels : self._n_kernels + self._n_bands], out=self._part)
-        analysis.pooled_analytic.imag = self._part
+        products = analysis.products
+        np.dot(window.samples.T, self._W, out=products)
+        if self._average_reference:
+            n_all = self._starts[1]
+            products -= self._shares[:n_all].astype(np.float32) @ products[self._members[:n_all]]
+        compiled.reduce(
+            products,
+            self._n_bands,
+            self._scale,
+            self._starts,
+            self._members,
+            self._shares,
+            analysis.power,
+            analysis.pooled,
+            analysis.pooled_real,
+            analysis.pooled_imag,
+        )
         analysis.overall = analysis.pooled[0].tolist()
+        return analysis
 
     @property
     def mains_power(self) -> FloatArray:
         """Return the power of mains (50 or 60 Hz, the larger) per channel at the last tick, µV²; 0 where unknown."""
-        lines = self._all_power[:, self._n_bands :]
-        return np.asarray(lines.max(axis=1) / 2 if lines.size else np.zeros(len(lines)))
+        products, n_kernels = self.analysis.products, self.analysis.products.shape[1] // 2
+        if n_kernels == self._n_bands:
+            return np.zeros(len(products))
+        real, imag = products[:, self._n_bands : n_kernels], products[:, n_kernels + self._n_bands :]
+        return np.asarray((real**2 + imag**2).max(axis=1) / 2)
