@@ -8,5 +8,9 @@ from pathlib import Path
 
 # liblsl reads its settings once, when it is first loaded: so this comes before any import of it.
 _SETTINGS = Path(tempfile.mkdtemp(prefix="brainmusic-lsl-")) / "lsl_api.cfg"
-_SETTINGS.write_text("[multicast]\nResolveScope = machine\n[log]\nlevel = -3\n", encoding="utf-8")
+_SETTINGS.write_text(  # a session of its own hides the streams of whatever runs beside; tuned for one machine
+    f"[multicast]\nResolveScope = machine\n[lab]\nSessionID = {_SETTINGS.parent.name}\n"
+    "[tuning]\nMulticastMinRTT = 0.1\nTimeProbeInterval = 0.02\nTimeProbeMaxRTT = 0.05\n[log]\nlevel = -3\n",
+    encoding="utf-8",
+)
 os.environ["LSLAPICFG"] = str(_SETTINGS)

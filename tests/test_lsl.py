@@ -232,6 +232,15 @@ def test_eeg_is_chosen_among_streams_of_one_name() -> None:
     del others
 
 
+@pytest.mark.parametrize(("title", "kind"), [("EEG", "some headset"), ("obci_eeg1", "signal"), ("amp", "EEG")])
+def test_with_no_property_given_the_eeg_is_found(title: str, kind: str) -> None:
+    """Some programs swap name and type, some call the type `signal`."""
+    outlets = [_outlet("wrist", kind="ACC"), _outlet(title, kind=kind)]
+    with _opened(Lsl()) as (_, info, _clock):
+        assert info.name == title
+    del outlets
+
+
 def test_lost_and_found_again() -> None:
     name = _name()
     outlet = _outlet(name)
