@@ -97,6 +97,15 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at one moment: a blink, a jaw clench, the onset of an alpha burst."""
+
+    name: str
+    time: float  # session seconds at which it was in the signal, as well as that is known
+    strength: float  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """One tick's features: `values[index[name]]`; every `<name>` is 0..1, its `raw.<name>` is physical."""
 
@@ -108,6 +117,7 @@ class Features:
     channels: tuple[str, ...]
     quality: FloatArray  # (n_channels,) 0 unusable … 1 good
     state: State
+    events: tuple[Event, ...] = ()  # found in this tick
 
     def __getitem__(self, name: str) -> float:
         return float(self.values[self.index[name]])

@@ -83,10 +83,12 @@ class FeatureBank:
             channels=self.setup.channels,
             quality=self.quality.score if alive else self._silent,
             state=state,
+            events=tuple(self.spectral.analysis.events) if alive else (),
         )
 
     def _analyse(self, window: Window, raw: FloatArray) -> None:
         analysis = self.spectral.analyse(window)
+        analysis.events.clear()
         if self._ticks % self._judge_every == 0:
             at_once = window.filled < len(window.samples)
             eeg = analysis.power[:, self._eeg_columns].sum(axis=1)
@@ -94,6 +96,7 @@ class FeatureBank:
             self.spectral.set_weights(self.quality.weights)
             self._share = float((self.quality.weights >= 0.5).mean())
         self._ticks += 1
+        self.spectral.pool()
         raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
         if self._derived:

@@ -13,18 +13,27 @@ SMALL = 1e-9  # µV²: keeps logarithms finite
 
 
 @compiled
-def reduce(Z, n_bands, scale, starts, members, shares, power, pooled, pooled_real, pooled_imag):
-    """Turn products into powers, and average powers and signals over the pools.
+def powers(Z, n_bands, scale, power):
+    """Turn products into powers.
 
     Z (n_channels, 2·n_kernels) float32: real parts, then imaginary parts, of which the first `n_bands` are bands.
-    `scale` (n_bands,).  Pool p averages the channels members[starts[p]:starts[p+1]] by `shares`; a pool whose shares
-    are all 0 keeps its powers.  Writes power (n_channels, n_bands), pooled* (n_pools, n_bands).
+    `scale` (n_bands,).  Writes power (n_channels, n_bands).
     """
-    n_channels, n_kernels = Z.shape[0], Z.shape[1] // 2
-    for c in range(n_channels):
+    n_kernels = Z.shape[1] // 2
+    for c in range(Z.shape[0]):
         for b in range(n_bands):
             real, imag = float(Z[c, b]), float(Z[c, n_kernels + b])
             power[c, b] = (real * real + imag * imag) * scale[b]
+
+
+@compiled
+def pool(Z, power, starts, members, shares, pooled, pooled_real, pooled_imag):
+    """Average powers and signals over the pools.
+
+    Pool p averages the channels members[starts[p]:starts[p+1]] by `shares`; a pool whose shares are all 0 keeps its
+    powers.  Writes pooled* (n_pools, n_bands).
+    """
+    n_bands, n_kernels = power.shape[1], Z.shape[1] // 2
     for p in range(len(starts) - 1):
         total = 0.0
         for k in range(starts[p], starts[p + 1]):

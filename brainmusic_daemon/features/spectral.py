@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from brainmusic_daemon.api import FloatArray, Window
+from brainmusic_daemon.api import Event, FloatArray, Window
 from brainmusic_daemon.features import compiled, kernels
 from brainmusic_daemon.features.kernels import ComplexArray, Prior
 from brainmusic_daemon.features.montage import Setup
@@ -15,7 +15,7 @@ from brainmusic_daemon.features.montage import Setup
 class Analysis:
     """What the features of one tick are computed from.  The arrays are reused: read them during the tick only."""
 
-    __slots__ = ("overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights")
+    __slots__ = ("events", "overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights")
 
     def __init__(self, setup: Setup, n_kernels: int) -> None:
         n_channels, n_bands, n_pools = len(setup.channels), len(setup.bands), len(setup.pools)
@@ -27,6 +27,7 @@ class Analysis:
         self.pooled_imag: FloatArray = np.zeros((n_pools, n_bands))
         self.overall: list[float] = [0.0] * n_bands  # µV²: the first row of `pooled`, as plain numbers
         self.weights: FloatArray = np.ones(n_channels)  # 0 left out … 1 trusted
+        self.events: list[Event] = []  # whoever finds one in this tick appends it
 
     @property
     def analytic(self) -> ComplexArray:
@@ -83,27 +84,26 @@ class SpectralBank:
         self._shares = shares / np.repeat(totals, np.diff(self._starts))
 
     def analyse(self, window: Window) -> Analysis:
-        """Return the analysis of (n_taps, n_channels) samples.  It is the same object each time."""
+        """Return the channels' part of the analysis of (n_taps, n_channels) samples; `pool` completes it.
+
+        It is the same object each time.
+        """
         analysis = self.analysis
         products = analysis.products
         np.dot(window.samples.T, self._W, out=products)
         if self._average_reference:
             n_all = self._starts[1]
             products -= self._shares[:n_all].astype(np.float32) @ products[self._members[:n_all]]
-        compiled.reduce(
-            products,
-            self._n_bands,
-            self._scale,
-            self._starts,
-            self._members,
-            self._shares,
-            analysis.power,
-            analysis.pooled,
-            analysis.pooled_real,
-            analysis.pooled_imag,
-        )
-        analysis.overall = analysis.pooled[0].tolist()
+        compiled.powers(products, self._n_bands, self._scale, analysis.power)
         return analysis
+
+    def pool(self) -> None:
+        """Average the channels over the pools, good ones only."""
+        a = self.analysis
+        compiled.pool(
+            a.products, a.power, self._starts, self._members, self._shares, a.pooled, a.pooled_real, a.pooled_imag
+        )
+        a.overall = a.pooled[0].tolist()
 
     @property
     def mains_power(self) -> FloatArray:
