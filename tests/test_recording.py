@@ -416,6 +416,29 @@ def test_rates(loss: int, nominal: float, expected: float) -> None:
     assert estimate_rate(kept / 250, nominal)[0] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("nominal", [256.0, 0.0])
+def test_rates_of_bursts(nominal: float) -> None:
+    """A radio packet's 12 samples carry one time stamp."""
+    times = np.repeat(np.arange(250) * 12 / 256, 12)
+    assert estimate_rate(times, nominal)[0] == pytest.approx(256, rel=2e-4)
+    assert len(runs_of(times, 256.0)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "times",
+    [np.full(300, 5.0), np.r_[np.nan, np.arange(299) / 250], 1e15 + np.arange(300) / 250, -np.arange(300) / 250],
+)
+def test_useless_stamps_leave_the_stated_rate(tmp_path: Path, times: np.ndarray) -> None:
+    _, stamps, numbers = _all(_play(Recording(path=str(_xdf(tmp_path, _eeg(times, rate=250.0)))))[1])
+    np.testing.assert_allclose(np.diff(stamps), 1 / 250, rtol=0.1)
+    assert np.array_equal(numbers, np.arange(300))
+
+
+def test_neither_rate_nor_stamps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="neither a rate nor usable time stamps"):
+        Recording(path=str(_xdf(tmp_path, _eeg(np.full(300, 5.0), rate=0.0)))).open(VirtualClock())
+
+
 # --- text -------------------------------------------------------------------------------------------------------
 
 _COLUMNS = "Sample Index, EXG Channel 0, EXG Channel 1, Accel Channel 0, Timestamp, Other, Timestamp (Formatted)"
@@ -562,7 +585,7 @@ def test_real_muse() -> None:
 
 def test_real_clock_reset() -> None:
     take = _real("xdf_reference/clock_resets.xdf")
-    assert take.samplerate == pytest.approx(92.9, abs=0.1)
+    assert take.samplerate == pytest.approx(92.9, abs=0.3)  # 93.2 before the reset, 92.7 after it
     first, second = take.runs
     assert second.time - first.end == pytest.approx(273.9, abs=0.5)
 

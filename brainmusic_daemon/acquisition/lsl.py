@@ -16,8 +16,8 @@ from brainmusic_daemon.acquisition.formats.take import estimate_rate
 from brainmusic_daemon.acquisition.lsl_streams import FORMATS, candidate, described, found_from, quoted
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, FloatArray, SourceLost, StreamInfo, plugin
 
-_COMPANY_S = 0.6  # after the first match, wait this long for others: a headset's streams often share one name, and of
-# the streams of one machine liblsl's first query finds just one; the next query goes out after 0.5 s
+_COMPANY_S = 0.6  # wait so long for further matches: a headset's streams share a name, and liblsl's first query (the
+# second goes out after 0.5 s) finds just one of the streams of one machine
 _PULL = 1024  # samples at most per read
 _USUAL_HZ = (100, 125, 128, 160, 200, 220, 250, 256, 300, 400, 500, 512, 600, 1000, 1024, 1200, 2000, 2048, 2400)
 
@@ -35,9 +35,7 @@ class Lsl:
         default_factory=list
     )
     wait_s: Annotated[float, Field(ge=0.6, le=60, description="look for the stream this long at each attempt, s")] = 1.0
-    buffer_s: Annotated[int, Field(ge=1, le=360, description="keep samples this long when they are not fetched, s")] = (
-        10
-    )
+    buffer_s: Annotated[int, Field(ge=1, le=360, description="keep samples that are not fetched this long, s")] = 10
     dejitter: Annotated[bool, Field(description="smooth time stamps in liblsl already, which hides short gaps")] = False
 
     _inlet: Any = field(default=None, init=False, repr=False)

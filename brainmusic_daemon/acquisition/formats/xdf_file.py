@@ -126,6 +126,7 @@ def _stream(entry: Mapping[str, Any]) -> Stream:
     info = entry["info"]
     samples, times = entry["time_series"], np.asarray(entry["time_stamps"], dtype=np.float64)
     count = int(_text(info, "channel_count") or 0)
+    rate = float(_text(info, "nominal_srate") or 0)
     desc = info["desc"][0] if info.get("desc") else None
     described = list(_channels(desc))[:count]
     described += [("", "", "")] * (count - len(described))
@@ -135,7 +136,7 @@ def _stream(entry: Mapping[str, Any]) -> Stream:
         type=_text(info, "type"),
         source_id=_text(info, "source_id"),
         channel_format=_text(info, "channel_format"),
-        nominal_rate=float(_text(info, "nominal_srate") or 0),
+        nominal_rate=rate if 0 < rate < np.inf else 0.0,
         channels=tuple(described),
         desc=desc,
         samples=samples,
