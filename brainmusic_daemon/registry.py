@@ -25,7 +25,7 @@ KINDS: Mapping[str, str] = {  # kind → folder
 EXTRAS: Mapping[str, str] = {"torch": "neural", "safetensors": "neural", "sklearn": "learn", "mido": "midi"}
 
 
-class SettingErrors(BrainmusicError):  # noqa: N818 - it holds several
+class SettingErrors(BrainmusicError):
     """Everything that is wrong with one plug-in's settings: pairs of (dotted place, message)."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
