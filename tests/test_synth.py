@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +218,24 @@ def test_a_compilation_is_announced_and_the_cache_is_used(tmp_path: Path) -> Non
     first, second = run(), run()
     assert (first[0], second[0]) == ("2", "0")
     assert first[1] == second[1]
+
+
+def test_notes_neither_click_at_their_ends_nor_when_a_voice_is_taken_over() -> None:
+    """Two hundred notes, many of them cut off by the next one on the same voice at another pitch."""
+
+    def sound(note: Callable[[Engine, int], object]) -> np.ndarray:
+        engine = Engine()
+        engine.control({**PLAIN, "complexity": 0.0})
+        for number in range(200):
+            note(engine, 4_800 + number * 1_201)
+        return engine.render(6 * RATE)[RATE // 4 :].astype(np.float64)
+
+    pitches = [400.0, 640.0, 500.0]
+    held = max(
+        bend(sound(lambda engine, at_frame, hz=hz: engine.note_on(at_frame, NINTH, hz, 0.3, 0.0, 0.01, 1.0)))  # type: ignore[misc]
+        for hz in pitches
+    )
+    taken = bend(
+        sound(lambda engine, n: engine.note_on(n, NINTH, pitches[n // 1_201 % 3], 0.3, 0.2, 0.005, 0.02 + n % 7 / 50))
+    )
+    assert taken <= 1.15 * held

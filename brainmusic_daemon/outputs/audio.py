@@ -241,11 +241,21 @@ def _usable_rate(library: Any, index: int, name: str, wanted: int) -> int:
     return wanted
 
 
+def _host_api(library: Any, index: int) -> str:
+    return str(library.query_hostapis(library.query_devices(index)["hostapi"])["name"])
+
+
+def _suggested_latency(library: Any, index: int, block_s: float, latency: str) -> float | str:
+    """Return what to ask PortAudio for: through ALSA "low" means 8.7 ms however short the block; ask for one block."""
+    if latency == "low" and _host_api(library, index) == "ALSA":
+        return block_s
+    return latency
+
+
 def _prefer_real_time(library: Any, index: int, stream: Any) -> None:
     """Ask for real-time priority of the audio thread, where PortAudio plays through ALSA; the system may refuse."""
     with contextlib.suppress(Exception):  # an extension of PortAudio: a missing symbol or type is no reason to stop
-        api = library.query_hostapis(library.query_devices(index)["hostapi"])["name"]
-        if api == "ALSA":
+        if _host_api(library, index) == "ALSA":
             enable = ctypes.CDLL(library._libname).PaAlsa_EnableRealtimeScheduling
             enable.argtypes = [ctypes.c_void_p, ctypes.c_int]
             enable(int(library._ffi.cast("uintptr_t", stream._ptr)), 1)
@@ -276,7 +286,7 @@ class _Stream:
                 device=index,
                 channels=2,
                 dtype="float32",
-                latency=latency,
+                latency=_suggested_latency(library, index, frames / engine.samplerate, latency),
             )
             _prefer_real_time(library, index, self._stream)
             self._stream.start()
