@@ -66,7 +66,7 @@ class QualityConfig(_Section):
 
     flat_uv: float = Field(0.5, ge=0, description="peak to peak below this over a second: flat, µV")
     rail_uv: float = Field(180_000.0, gt=0, description="beyond this the amplifier is railed, µV")
-    noise_uv: float = Field(100.0, gt=0, description="standard deviation above this, drift and mains removed: noise, µV")
+    noise_uv: float = Field(100.0, gt=0, description="deviation above this, drift and mains removed: noise, µV")
     mains_ratio: float = Field(30.0, gt=0, description="mains amplitude over EEG amplitude (4–45 Hz) above this: loose")
     good_share: float = Field(0.25, ge=0, le=1, description="share of good channels that the music needs")
     hold_s: float = Field(2.0, ge=0, description="hold the controls this long before they glide to rest, s")

@@ -25,10 +25,11 @@ def render(
     Example: brainmusic render me.xdf --wav me.wav --controls me.csv
     """
     from brainmusic_daemon.service import render as offline
+    from brainmusic_daemon.service.screen import progress_bar
 
     options.log_to_terminal()
-    with options.interruptible() as interrupted:
-        offline.render_files(
+    with options.interruptible() as interrupted, progress_bar("rendering") as progress:
+        done = offline.render_files(
             recording,
             config,
             set or (),
@@ -36,5 +37,7 @@ def render(
             start=start,
             seconds=seconds,
             stop=interrupted.stop,
+            progress=progress,
         )
+    typer.echo(offline.summary(done))
     raise typer.Exit(interrupted.exit_code)

@@ -40,7 +40,7 @@ def render(
     *,
     seconds: float | None = None,
     stop: threading.Event | None = None,
-    progress: Callable[[float], None] = lambda seconds: None,
+    progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> Rendered:
     """Play the configured source to its end, or for `seconds`, as fast as it goes.
 
@@ -59,6 +59,7 @@ def render(
         assert acquisition.info is not None
         opened = OutputHost(outputs, clock, acquisition.info, lambda now_open: setattr(session, "outputs", now_open))
         opened.open_now()
+        total = _length(config.source, seconds)
         begun = time.perf_counter()
         ended = False
         while not ended and (stop is None or not stop.is_set()):
@@ -74,8 +75,8 @@ def render(
             frame = session.tick(deadline)
             states[frame.features.state] = states.get(frame.features.state, 0) + 1
             number += 1
-            if number % 64 == 0:
-                progress(deadline)
+            if number % 500 == 0:
+                progress(deadline, total)
         elapsed = time.perf_counter() - begun
     finally:
         if opened is not None:
@@ -83,6 +84,21 @@ def render(
         acquisition.stop()
     shares = {state: count / max(number, 1) for state, count in states.items()}
     return Rendered(number * config.tick, number, elapsed, shares, session)
+
+
+def _length(source: object, seconds: float | None) -> float:
+    """Return how long it will be in seconds, for the progress bar; 0 where the source does not know."""
+    length = float(getattr(source, "length_s", 0.0))
+    return min(length, seconds) if seconds and length else seconds or length
+
+
+def summary(done: Rendered) -> str:
+    """Return what a render did as one line for people."""
+    shares = ", ".join(f"{state} {share:.0%}" for state, share in done.states.items())
+    repaired = {name: n for name, n in done.session.counters().items() if n and name not in ("samples", "ticks")}
+    trouble = "; repaired or lost: " + ", ".join(f"{name} {n:g}" for name, n in repaired.items()) if repaired else ""
+    speed = f"{done.seconds:.1f} s in {done.elapsed:.1f} s, {done.speed:.0f} × real time"
+    return f"{speed}; signal {shares or 'none'}{trouble}"
 
 
 def render_files(
@@ -94,7 +110,7 @@ def render_files(
     start: float = 0.0,
     seconds: float | None = None,
     stop: threading.Event | None = None,
-    progress: Callable[[float], None] = lambda seconds: None,
+    progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> Rendered:
     """Render a recording to files: `files` is output kind (wav, csv, jsonl) → path.
 
