@@ -131,7 +131,7 @@ def live(seconds: float, frames: int) -> None:
     print(json.dumps(counters))
 
 
-def heard(frames: int, parec: list[str], trials: int = 30) -> None:
+def heard(frames: int, parec: list[str], trials: int = 15) -> None:
     """Child: raise the loudness at a known moment, and print after how many ms the capture is louder."""
     from brainmusic_daemon.clock import WallClock
     from brainmusic_daemon.outputs.audio import Audio
@@ -185,7 +185,7 @@ def on_the_null_sink(seconds: float) -> dict[str, float]:
         for frames in (256, 128):
             delays = child("--child-heard", frames, *parec)
             found[f"control to captured sound at {frames} frames, median ms"] = delays["median"]
-            found[f"control to captured sound at {frames} frames, worst of 30, ms"] = delays["worst"]
+            found[f"control to captured sound at {frames} frames, worst of 15, ms"] = delays["worst"]
     finally:
         server.close()
     return found
