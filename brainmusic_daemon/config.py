@@ -48,6 +48,8 @@ class FeaturesConfig(_Section):
     channels: list[str] = Field(default_factory=list, description="use only these channels; empty: all")
     exclude: list[str] = Field(default_factory=list, description="leave these channels out")
     regions: dict[str, list[str]] = Field(default_factory=dict, description="region → channels, beside 10-20's own")
+    derived: list[str] = Field(default_factory=list, description="compute only these derived features; empty: all")
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict, description="settings of the derived features")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -144,6 +146,7 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         if key not in _TABLES
     ]
     sections = {name: _section(name, model, tables.get(name, {}), problems) for name, model in _SECTIONS.items()}
+    problems += _derived_problems(sections["features"])
     source = _plugin("source", "source", tables.get("source", {"kind": "simulator"}), problems)
     mapping = tables.get("mapper", {})
     mapping = {"kind": "direct", **mapping} if isinstance(mapping, Mapping) else mapping
@@ -217,6 +220,28 @@ def _section(name: str, model: type[_Section], table: Any, problems: list[tuple[
     except ValidationError as error:
         problems += registry.describe(error, name)
         return None
+
+
+def _derived_problems(features: FeaturesConfig | None) -> list[tuple[str, str]]:
+    """Check names and settings of the derived features; they are made anew for every headset, so not kept."""
+    if features is None:
+        return []
+    known = registry.names("feature")
+    problems = [
+        ("features.derived", f"there is no feature '{name}'{registry.did_you_mean(name, known)}")
+        for name in features.derived
+        if name not in known
+    ]
+    for name, settings in features.settings.items():
+        where = f"features.settings.{name}"
+        if name not in known:
+            problems.append((where, f"there is no feature '{name}'{registry.did_you_mean(name, known)}"))
+            continue
+        try:
+            registry.build("feature", name, settings, where)
+        except registry.SettingErrors as error:
+            problems += error.problems
+    return problems
 
 
 def _plugin(kind: str, where: str, table: Any, problems: list[tuple[str, str]]) -> Any:

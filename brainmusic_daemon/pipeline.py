@@ -35,7 +35,11 @@ class Pipeline:
 
     def prepare(self, info: StreamInfo) -> None:
         """Get ready for a stream: design its kernels, start its baseline anew.  Some ms; not for the tick."""
-        derived = {name: registry.build("feature", name, {}, name) for name in registry.names("feature")}
+        chosen = self.config.features
+        derived = {
+            name: registry.build("feature", name, chosen.settings.get(name, {}), f"features.settings.{name}")
+            for name in chosen.derived or registry.names("feature")
+        }
         made = bank.build(info, self.config, derived)
         self.mapper.prepare(made.names, self.config.tick)
         self.bank = made  # last: from here on a tick uses it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,16 +18,20 @@ from brainmusic_daemon.features.spectral import Analysis, SpectralBank
 
 
 class Feature(Protocol):
-    """One derived feature: a function of the tick's analysis."""
+    """One derived feature: a function of the tick's analysis.  What it finds goes to `analysis.events`.
+
+    A file that computes several features at once says their `names` (all that it may ever give, in the class; those
+    that this set-up has, in the object, from `prepare` on), gives a `spread` for each, and computes as many values.
+    """
 
     scale: str  # "log": judged on its logarithm, must be > 0; "linear"
-    spread: float  # the standard deviation to expect (of the logarithm, if so) before this person's own is known
+    spread: float | Sequence[float]  # standard deviation to expect (of the logarithm, if so) before this person's own
 
     def prepare(self, setup: Setup) -> bool:
         """Look up what is needed; return False where this set-up lacks it: the feature is then left out."""
 
-    def compute(self, analysis: Analysis) -> float:
-        """Return the physical value, finite."""
+    def compute(self, analysis: Analysis) -> float | Sequence[float]:
+        """Return the physical value, finite; as many as `names` where it has several.  Called once per tick."""
 
 
 class FeatureBank:
@@ -41,18 +47,21 @@ class FeatureBank:
         gate: Gate,
         memory_s: float,
     ) -> None:
+        setup = replace(setup, n_taps=spectral.n_taps)
         self.setup, self.spectral, self.quality, self.gate = setup, spectral, quality, gate
-        found = {name: feature for name, feature in derived.items() if feature.prepare(setup)}
+        found = [(name, feature) for name, feature in derived.items() if feature.prepare(setup)]
         # those judged on their logarithm first, behind the band powers: the baseline takes them in one stretch
-        self._derived = dict(sorted(found.items(), key=lambda item: item[1].scale != "log"))
+        found.sort(key=lambda item: item[1].scale != "log")
+        named = [(feature, getattr(feature, "names", (name,))) for name, feature in found]
+        self._derived = [(feature, hasattr(feature, "names")) for _, feature in found]
         places = [*list(setup.pools)[: setup.n_named], *setup.channels]
         banded = [f"{band}.{place}" if place else band for place in places for band in setup.bands]
-        base = [*banded, *self._derived]
+        base = [*banded, *(name for _, names in named for name in names)]
         self.names = (*base, *(f"raw.{name}" for name in base))
         self.index = {name: i for i, name in enumerate(self.names)}
-        n_logarithmic = len(banded) + sum(feature.scale == "log" for feature in self._derived.values())
-        spread = [0.8] * len(banded) + [feature.spread for feature in self._derived.values()]
-        self.baseline = Baseline(n_logarithmic, np.array(spread), memory_s)
+        n_logarithmic = len(banded) + sum(len(names) for feature, names in named if feature.scale == "log")
+        spread = [np.full(len(banded), 0.8), *(np.broadcast_to(feature.spread, len(names)) for feature, names in named)]
+        self.baseline = Baseline(n_logarithmic, np.concatenate(spread), memory_s)
         self._n, self._n_pooled = len(base), setup.n_named * len(setup.bands)
         self._n_banded = len(banded)
         self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
@@ -99,8 +108,10 @@ class FeatureBank:
         self.spectral.pool()
         raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
-        if self._derived:
-            raw[self._n_banded :] = [feature.compute(analysis) for feature in self._derived.values()]
+        values: list[float] = []
+        for feature, several in self._derived:
+            (values.extend if several else values.append)(feature.compute(analysis))  # type: ignore[arg-type]
+        raw[self._n_banded :] = values
 
 
 def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> FeatureBank:

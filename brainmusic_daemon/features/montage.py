@@ -37,6 +37,7 @@ class Setup:
     bands: Mapping[str, tuple[float, float]]  # name → Hz
     pools: Mapping[str, Indices]  # name → channels that are averaged; none is empty
     n_named: int  # the first so many pools are features of their own: all channels, then the regions
+    n_taps: int = 0  # length of the window, samples
 
     def band(self, name: str) -> int | None:
         """Return the column of a band, or None where the configuration has no such band."""

@@ -15,7 +15,9 @@ from brainmusic_daemon.features.montage import Setup
 class Analysis:
     """What the features of one tick are computed from.  The arrays are reused: read them during the tick only."""
 
-    __slots__ = ("events", "overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights")
+    __slots__ = (
+        "events", "overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights", "window",
+    )  # fmt: skip
 
     def __init__(self, setup: Setup, n_kernels: int) -> None:
         n_channels, n_bands, n_pools = len(setup.channels), len(setup.bands), len(setup.pools)
@@ -28,6 +30,7 @@ class Analysis:
         self.overall: list[float] = [0.0] * n_bands  # µV²: the first row of `pooled`, as plain numbers
         self.weights: FloatArray = np.ones(n_channels)  # 0 left out … 1 trusted
         self.events: list[Event] = []  # whoever finds one in this tick appends it
+        self.window: Window  # what all of it was computed from; set by every tick
 
     @property
     def analytic(self) -> ComplexArray:
@@ -89,6 +92,7 @@ class SpectralBank:
         It is the same object each time.
         """
         analysis = self.analysis
+        analysis.window = window
         products = analysis.products
         np.dot(window.samples.T, self._W, out=products)
         if self._average_reference:
