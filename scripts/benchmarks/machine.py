@@ -1,0 +1,53 @@
+"""Nothing in; what this machine is, and how busy, out."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import CHECKOUT
+
+PACKAGES = ("brainmusic-daemon", "numpy", "scipy", "numba", "pylsl", "sounddevice", "mne")
+
+
+def describe() -> dict[str, Any]:
+    """Return processor, cores, system, versions, commit and date."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=CHECKOUT, capture_output=True, text=True
+    ).stdout.strip()
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": _system(),
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+        "commit": commit or "unknown",
+        "date": time.strftime("%Y-%m-%d"),
+        "load": load(),
+    }
+
+
+def load() -> str:
+    """Return how many processes wanted a core in the last minute."""
+    return f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return f"{platform.system()} {platform.release()}"
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    if file.exists():
+        for line in file.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
