@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from brainmusic_daemon.api import CONTROLS, Controls, Features, Frame, Note, State, StreamInfo
+from brainmusic_daemon.api import CONTROLS, Controls, Event, Features, Frame, Note, State, StreamInfo
 
 MUSE = ("TP9", "AF7", "AF8", "TP10")
 BANDS = ("delta", "theta", "alpha", "beta", "gamma")
@@ -30,6 +30,7 @@ def make_frame(
     quality: Sequence[float] | None = None,
     state: State = State.GOOD,
     notes: Sequence[Note] = (),
+    events: Sequence[Event] = (),
     time: float | None = None,
     seed: int = 0,
 ) -> Frame:
@@ -52,6 +53,7 @@ def make_frame(
         channels=tuple(channels),
         quality=np.ones(len(channels)) if quality is None else np.array(quality, dtype=np.float64),
         state=state,
+        events=tuple(events),
     )
     resting = {control.name: control.rest for control in CONTROLS if not control.name.startswith("z.")}
     return Frame(when, number, features, Controls(when, resting if controls is None else controls), tuple(notes))

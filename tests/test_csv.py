@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainmusic_daemon.api import ConfigError, Frame, State
+from brainmusic_daemon.api import ConfigError, Event, Frame, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs import blockfile
 from brainmusic_daemon.outputs.csv import Csv
@@ -36,7 +36,7 @@ def test_every_feature_and_control_has_a_column_and_every_tick_a_row(tmp_path: P
     frames = [make_frame(number, quality=[1, 0.5, 0, 0.5], state=State.HELD) for number in range(100)]
     table = written(tmp_path / "out.csv", *frames)
     names = [f"feature.{name}" for name in make_names()] + [f"control.{name}" for name in frames[0].controls.values]
-    assert [*table[0]] == ["time", *names, "quality", "state"]
+    assert [*table[0]] == ["time", *names, "quality", "state", "events"]
     assert "feature.raw.alpha.frontal" in table[0]
     assert len(table) == 100
     for row, frame in zip(table, frames, strict=True):
@@ -45,7 +45,13 @@ def test_every_feature_and_control_has_a_column_and_every_tick_a_row(tmp_path: P
             assert np.float32(row[f"feature.{name}"]) == np.float32(frame.features[name])
         for name, value in frame.controls.values.items():
             assert np.float32(row[f"control.{name}"]) == np.float32(value)
-        assert (row["quality"], row["state"]) == ("0.5", "held")
+        assert (row["quality"], row["state"], row["events"]) == ("0.5", "held", "")
+
+
+def test_events_stand_in_the_row_of_their_tick(tmp_path: Path) -> None:
+    events = [Event("blink", 0.01, 0.8), Event("alpha_burst", 0.02, 0.3)]
+    table = written(tmp_path / "out.csv", make_frame(0), make_frame(1, events=events), make_frame(2, events=events[:1]))
+    assert [row["events"] for row in table] == ["", "blink;alpha_burst", "blink"]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 1e300])

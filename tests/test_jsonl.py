@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pythonosc.osc_packet import OscPacket
 
-from brainmusic_daemon.api import ConfigError, Frame, Note, State
+from brainmusic_daemon.api import ConfigError, Event, Frame, Note, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.jsonl import Jsonl
 from brainmusic_daemon.outputs.osc import Osc
@@ -43,7 +43,9 @@ def session() -> list[Frame]:
         values = {"alpha": math.nan} if number in (5, 6) else {"beta": 1e300 if number == 7 else 1e-9}
         channels = ("O1", "O 2") if number >= 60 else ("TP9", "AF7", "AF8", "TP10")
         controls = {"loudness": 0.1, "z.0": 0.7} if number >= 40 else None
-        frames.append(make_frame(number, channels=channels, values=values, controls=controls, notes=notes, state=state))
+        events = [Event("blink", 0.0, 1 / 3), Event("alpha burst", 0.0, math.nan)] if number in (11, 62) else []
+        given = {"channels": channels, "values": values, "controls": controls, "notes": notes, "events": events}
+        frames.append(make_frame(number, state=state, **given))  # type: ignore[arg-type]
     return frames
 
 
@@ -97,7 +99,7 @@ def test_no_line_holds_a_non_finite_value_and_what_is_withheld_is_counted(tmp_pa
     out.close()
     text = (tmp_path / "out.jsonl").read_text()
     assert not any(word in text for word in ("null", "NaN", "nan", "inf"))
-    assert out.counters()["withheld"] == 4  # alpha twice, beta once, one note
+    assert out.counters()["withheld"] == 6  # alpha twice, beta once, one note, two events
     assert out.counters()["messages"] == len(text.splitlines())
 
 

@@ -17,7 +17,7 @@ from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_packet import OscPacket
 
-from brainmusic_daemon.api import ConfigError, Frame, Note, OutputLost, State
+from brainmusic_daemon.api import ConfigError, Event, Frame, Note, OutputLost, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs import osc_encoding as encoding
 from brainmusic_daemon.outputs.osc import Osc
@@ -189,6 +189,14 @@ def test_the_rate_is_a_limit_on_state_but_never_on_notes() -> None:
     assert all("/brainmusic/note" in addresses for addresses in sent)
 
 
+def test_events_go_out_at_once_with_their_strength_whatever_the_rate() -> None:
+    encoder = make_encoder("brainmusic", rate_hz=1)
+    events = [Event("alpha_burst", 0.1, 0.75), Event("my blink", 0.1, 1.0)]
+    sent = [encoder.encode(make_frame(n, events=events if n == 7 else ())).messages() for n in range(20)]
+    found = [(n, *message) for n, tick in enumerate(sent) for message in tick if "/event/" in message[0]]
+    assert found == [(7, "/brainmusic/event/alpha_burst", (0.75,)), (7, "/brainmusic/event/my_blink", (1.0,))]
+
+
 def test_a_rate_as_fast_as_the_ticks_loses_none_to_their_jitter() -> None:
     encoder = make_encoder("brainmusic", rate_hz=50)
     jitter = np.random.default_rng(1).uniform(-0.0005, 0.0005, 500)
@@ -356,6 +364,15 @@ def test_mind_monitors_addresses_on_a_muse() -> None:
     assert sent["/muse/elements/touching_forehead"] == (1,)
     bands = {f"/muse/elements/{band}_absolute" for band in ("delta", "theta", "alpha", "beta", "gamma")}
     assert {*sent} == bands | {"/muse/elements/horseshoe", "/muse/elements/touching_forehead"}
+
+
+def test_mind_monitors_blinks_and_clenches_are_sent_when_they_happen() -> None:
+    encoder = make_encoder("muse", rate_hz=1)
+    events = [[], [Event("blink", 0.0, 0.5)], [Event("jaw", 0.0, 0.5), Event("alpha_burst", 0.0, 1.0)]]
+    batches = [encoder.encode(make_frame(number, events=found)) for number, found in enumerate(events)]
+    sent = [[message for message in batch.messages() if len(message[1]) == 1] for batch in batches]
+    assert sent[0] == [("/muse/elements/touching_forehead", (1,))]
+    assert sent[1:] == [[("/muse/elements/blink", (1,))], [("/muse/elements/jaw_clench", (1,))]]
 
 
 def test_mind_monitors_addresses_on_another_headset_carry_the_mean() -> None:

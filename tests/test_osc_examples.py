@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from brainmusic_daemon.api import Note
+from brainmusic_daemon.api import Event, Note
 from brainmusic_daemon.outputs.osc_encoder import make_encoder
 from tests.frames import make_frame
 from tests.parts import CHECKOUT
 
 EXAMPLES = CHECKOUT / "examples"
+EVENTS = ("alpha_burst", "blink", "jaw")
 
 
 @pytest.mark.parametrize(
@@ -50,9 +51,8 @@ def test_every_cord_of_the_max_patch_joins_an_outlet_to_an_inlet(patcher: dict[s
 
 
 def test_the_max_patch_listens_to_addresses_that_exist(patcher: dict[str, Any]) -> None:
-    sent = {
-        address for address, _ in make_encoder("brainmusic").encode(make_frame(notes=[Note(0, 60, 1, 1)])).messages()
-    }
+    frame = make_frame(notes=[Note(0, 60, 1, 1)], events=[Event(name, 0, 1) for name in EVENTS])
+    sent = {address for address, _ in make_encoder("brainmusic").encode(frame).messages()}
     routes = [item["box"]["text"].split()[1:] for item in patcher["boxes"] if "route " in item["box"].get("text", "")]
-    assert len(routes) == 2
+    assert len(routes) == 3
     assert {address for route in routes for address in route} <= sent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from brainmusic_daemon.api import Note, State
+from brainmusic_daemon.api import Event, Note, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.osc import Osc
 from brainmusic_daemon.outputs.osc_encoder import make_encoder
@@ -91,13 +91,13 @@ def test_escaped_names_arrive(receive: Receive) -> None:
     assert received[:4] == [(address, [float(value)]) for value, address in enumerate(expected, 1)]
 
 
-def heard(log: list[str], before: int, notes: Sequence[Note]) -> float:
-    """Return the level in dB that a patch prints, once steady; with notes, which fade, the loudest of a second."""
+def heard(log: list[str], before: int, fading: Sequence[object]) -> float:
+    """Return the level in dB that a patch prints, once steady; of what fades, the loudest of a second."""
 
     def levels() -> list[float]:
         return [float(line.removeprefix("LEVEL: ")) for line in log[before:] if line.startswith("LEVEL: ")]
 
-    if notes:
+    if fading:
         wait_for(lambda: len(levels()) > 20, what="for levels")
         return max(levels())
     wait_for(lambda: len(levels()) > 8 and max(levels()[-3:]) - min(levels()[-3:]) < 0.2, what="for a steady level")
@@ -143,17 +143,22 @@ def test_the_pd_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
     with pd_patch(pd_listening(tmp_path, port)) as log:
         wait_for(lambda: log)
 
-        def level(loudness: float, notes: Sequence[Note] = ()) -> float:
+        def level(loudness: float, notes: Sequence[Note] = (), events: Sequence[Event] = ()) -> float:
             before = len(log)
-            osc.send(make_frame(0, controls={**rest, "loudness": loudness, "reverb": 0.0}, notes=notes))
-            return heard(log, before, notes)
+            controls = {**rest, "loudness": loudness, "reverb": 0.0}
+            osc.send(make_frame(0, controls=controls, notes=notes, events=events))
+            return heard(log, before, [*notes, *events])
 
         silent, quiet, loud = level(0.0), level(0.1), level(1.0)
         level(0.0)
         assert level(0.0) < 5
         with_note = level(0.0, [Note(0, 60, 1.0, 2.0)])
+        wait_for(lambda: level(0.0) < 5)
+        with_burst = level(0.0, events=[Event("alpha_burst", 0.0, 1.0), Event("blink", 0.0, 0.5)])
     osc.close()
     assert silent < 5
+    assert with_burst > 40
+    assert any(line.startswith("blink: ") and "0.5" in line for line in log)
     assert loud - quiet == pytest.approx(20, abs=1)  # dB
     assert loud > 70
     assert with_note > 60
@@ -184,17 +189,21 @@ def test_the_supercollider_example_sounds_as_loud_as_it_is_told(tmp_path: Path) 
     rest = {**make_frame().controls.values, "reverb": 0.0, "noise_amount": 0.0, "attack_time": 0.01}
     log: list[str] = []
 
-    def level(loudness: float, notes: Sequence[Note] = ()) -> float:
+    def level(loudness: float, notes: Sequence[Note] = (), events: Sequence[Event] = ()) -> float:
         before = len(log)
-        osc.send(make_frame(0, controls={**rest, "loudness": loudness}, notes=notes))
-        return heard(log, before, notes)
+        osc.send(make_frame(0, controls={**rest, "loudness": loudness}, notes=notes, events=events))
+        return heard(log, before, [*notes, *events])
 
     with jack() as env, sclang(script, log.append, port, env):
         wait_for(lambda: any(line.startswith("LEVEL") for line in log), 60, "for scsynth")
         silent, quiet, loud = level(0.0), level(0.1), level(1.0)
         level(0.0)
         with_note = level(0.0, [Note(0, 60, 1.0, 4.0)])
+        wait_for(lambda: level(0.0) == -120)
+        with_burst = level(0.0, events=[Event("alpha_burst", 0.0, 1.0), Event("jaw", 0.0, 0.5)])
     osc.close()
+    assert with_burst > -40
+    assert "brainmusic: jaw 0.5" in log
     assert silent == -120
     assert loud - quiet == pytest.approx(20, abs=1)  # dB
     assert loud > -30

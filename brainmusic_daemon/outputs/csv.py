@@ -24,9 +24,10 @@ class Csv:
     """Write features, controls, quality and state to a CSV file, one row per tick.
 
     Columns: `time` (session seconds at which the tick leaves), `feature.<name>` …, `control.<name>` …, `quality` (mean
-    of the channels), `state`.  Numbers are float32 with as few digits as bring back the same float32; `nan` where there
-    is no finite value.  The rows begin when the first headset's features are known.  Another set of names in mid-run
-    (another headset) starts another file: OUT.2.csv, OUT.3.csv …
+    of the channels), `state`, `events` (names of what was found in this tick, joined by `;`).  Numbers are float32 with
+    as few digits as bring back the same float32; `nan` where there is no finite value.  The rows begin when the first
+    headset's features are known.  Another set of names in mid-run (another headset) starts another file: OUT.2.csv,
+    OUT.3.csv …
     """
 
     path: Annotated[Path, Field(description="the file, overwritten if it exists")]
@@ -68,7 +69,8 @@ class Csv:
         if b"n" in text:
             text = text.replace(b"null", b"nan")
         time = orjson.dumps(round(frame.time, 6))
-        self._file.write(b"%b,%b,%b\n" % (time, text, features.state.encode()), 1, frame.time)
+        events = _quoted(";".join(event.name for event in features.events)).encode() if features.events else b""
+        self._file.write(b"%b,%b,%b,%b\n" % (time, text, features.state.encode(), events), 1, frame.time)
 
     def close(self) -> None:
         """Write the last rows."""
@@ -104,7 +106,7 @@ class Csv:
             assert self._file is not None
             _log.warning("other features or controls from %.1f s on: they go to '%s'", frame.time, self._file.path)
         assert self._file is not None
-        header = ",".join(_quoted(name) for name in ["time", *names, "quality", "state"])
+        header = ",".join(_quoted(name) for name in ["time", *names, "quality", "state", "events"])
         self._file.head = f"{header}\n".encode()
         return True
 

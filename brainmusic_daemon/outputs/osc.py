@@ -23,7 +23,7 @@ AHEAD_S = 0.05  # scsynth plays a bundle at its time tag: far enough ahead that 
 
 @plugin
 class Osc:
-    """Send features, controls, notes, quality and state as OSC over UDP.
+    """Send features, controls, events, notes, quality and state as OSC over UDP.
 
     Everything is sent at every tick, absolute values: a datagram that gets lost does no harm.  See docs/osc.md for the
     addresses.

@@ -16,6 +16,7 @@ from brainmusic_daemon.outputs.osc_encoding import Layout, Message, escape, floa
 SUMMARY = "summary"  # the word that stands for every feature that is neither raw nor of a single channel
 MUSE_BANDS = ("delta", "theta", "alpha", "beta", "gamma")
 MUSE_CHANNELS = ("TP9", "AF7", "AF8", "TP10")
+MUSE_EVENTS = {"blink": "/muse/elements/blink", "jaw": "/muse/elements/jaw_clench"}
 MUSE_FLOOR_UV2 = 1e-3  # an electrode in the air can have no power at all; below this there is only amplifier noise
 
 
@@ -110,7 +111,9 @@ class Brainmusic:
         return Layout(tuple(sent), tuple(sent.values()), gather, tuple(remarks + cut))
 
     def events(self, frame: Frame, due: bool, changed: bool, beat: bool) -> list[Message]:
-        found: list[Message] = []
+        found: list[Message] = [
+            (f"/brainmusic/event/{escape(event.name)}", (_float32(event.strength),)) for event in frame.features.events
+        ]
         for note in frame.notes:
             pitch = round(min(max(note.pitch, 0.0), 127.0)) if math.isfinite(note.pitch) else note.pitch
             found.append(("/brainmusic/note", (pitch, _float32(note.velocity), _float32(note.duration))))
@@ -162,10 +165,12 @@ class Muse:
         return Layout(tuple(counts), tuple(counts.values()), gather, tuple(remarks))
 
     def events(self, frame: Frame, due: bool, changed: bool, beat: bool) -> list[Message]:
-        if not due:
-            return []
-        worn = frame.features.state not in (State.LOST, State.RESTING)
-        return [("/muse/elements/touching_forehead", (int(worn),))]
+        happened = {event.name for event in frame.features.events}
+        found: list[Message] = [(address, (1,)) for name, address in MUSE_EVENTS.items() if name in happened]
+        if due:
+            worn = frame.features.state not in (State.LOST, State.RESTING)
+            found.append(("/muse/elements/touching_forehead", (int(worn),)))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Encoder:
     """Turns frames into batches: decides what is due, withholds what is not finite.  Knows no socket and no clock."""
 
     dialect: Dialect
-    rate_hz: float = 0.0  # at most so many ticks a second; 0: every tick.  Notes and changes of state always pass
+    rate_hz: float = 0.0  # at most so many ticks a second; 0: every tick.  What happens once always passes
     heartbeat_s: float = 1.0
     withheld: int = field(default=0, init=False)  # messages that held a non-finite value
     remarks: tuple[str, ...] = field(default=(), init=False)  # of the newest layout
