@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,27 +16,78 @@ ComplexArray = npt.NDArray[np.complexfloating]
 GRID_HZ = 0.125  # spacing of the design grid; finer than any kernel of up to 8 s resolves
 
 
+class Density(Protocol):
+    """An expected power spectrum, in arbitrary units: what the kernels weigh their errors by."""
+
+    @property
+    def mains_hz(self) -> tuple[float, ...]:
+        """Return the mains frequencies: contact is judged by them, and they are kept out of every band."""
+
+    def density(self, f: FloatArray) -> FloatArray:
+        """Return the expected power density at frequencies `f` (Hz, either sign, any shape)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """The spectrum that the kernels expect: 1/f with mains lines, over a floor of white noise.
+    """The spectrum that is expected of anybody: 1/f with alpha and beta, mains and drift, over a white floor.
 
-    It stands in until the person's own spectrum is known.  Density in arbitrary units, 1 at 10 Hz.
+    It stands in until the person's own spectrum is known.  Density in arbitrary units, 1/f alone is 1 at 10 Hz.  Alpha
+    stands 8 times above 1/f: the geometric mean of four people at rest with open and closed eyes (1.0 to 24).
     """
 
     exponent: float = 1.0
     floor: float = 0.05  # amplifier and muscle noise; bounds the kernels' noise gain
+    alpha: float = 8.0
+    alpha_hz: float = 10.0  # the person's own, where it is known
+    beta: float = 0.8  # around 20 Hz, likewise
     mains_hz: tuple[float, ...] = (50.0, 60.0)  # both, until calibration tells which
-    mains: float = 1000.0  # power of a line over the density at 10 Hz, in Hz
+    mains: float = 10_000.0  # power of a line, and of each harmonic, over the density at 10 Hz, in Hz
     drift_hz: float = 0.5  # below this the density rises with the fourth power: electrode drift
 
     def density(self, f: FloatArray) -> FloatArray:
         """Return the expected power density at frequencies `f` (Hz, any shape)."""
         f = np.abs(f)
-        slow = np.maximum(f, GRID_HZ)
-        density = (10.0 / slow) ** self.exponent * (1 + (self.drift_hz / slow) ** 4) + self.floor
+        eeg = (10.0 / np.maximum(f, GRID_HZ)) ** self.exponent
+        eeg += self.alpha * np.exp(-0.5 * ((f - self.alpha_hz) / 1.5) ** 2)
+        eeg += self.beta * np.exp(-0.5 * ((f - 20.0) / 4.0) ** 2)
+        return self.guarded(f, eeg)
+
+    def guarded(self, f: FloatArray, eeg: FloatArray) -> FloatArray:
+        """Return the density of EEG with all that a kernel must be deaf to, whatever was measured: drift, mains, noise.
+
+        These terms are the regularisation: they bound the response to offsets, to mains and harmonics and to noise.
+        """
+        density = np.asarray(eeg * (1 + (self.drift_hz / np.maximum(np.abs(f), GRID_HZ)) ** 4) + self.floor)
         for line in self.mains_hz:
-            density += self.mains / (2 * GRID_HZ) * (np.abs(f - line) <= GRID_HZ)
-        return np.asarray(density)
+            harmonic = np.maximum(np.round(f / line), 1) * line
+            density += self.mains / (2 * GRID_HZ) * (np.abs(f - harmonic) <= GRID_HZ)
+        return density
+
+
+@dataclass(frozen=True, slots=True)
+class Tabulated:
+    """A person's own spectrum, measured: from the profile, or learned during the first minute."""
+
+    f: FloatArray  # (n,) Hz, ascending, > 0
+    values: FloatArray  # (n,) power density, > 0, any unit
+    prior: Prior = field(default_factory=Prior)  # what surrounds it: drift, mains, floor
+
+    @property
+    def mains_hz(self) -> tuple[float, ...]:
+        """Return the mains frequencies that are kept out."""
+        return self.prior.mains_hz
+
+    def density(self, f: FloatArray) -> FloatArray:
+        """Return the density, interpolated on logarithms and brought to the level of the prior.
+
+        Outside the table it goes on as the prior does: what lies beyond was not measured, or was filtered away.
+        """
+        f, prior = np.maximum(np.abs(f), GRID_HZ), self.prior
+        surrounding = (10.0 / f) ** prior.exponent
+        over = np.log(self.values) + prior.exponent * np.log(self.f / 10.0)  # how far above 1/f
+        core = (self.f >= 2) & (self.f <= 40)
+        over -= np.median(over[core if core.any() else slice(None)])
+        return prior.guarded(f, surrounding * np.exp(np.interp(f, self.f, over)))
 
 
 def design(
@@ -43,7 +95,7 @@ def design(
     samplerate: float,
     n_taps: int,
     delays: Sequence[float],
-    prior: Prior,
+    prior: Density,
 ) -> ComplexArray:
     """Return kernels (n_taps, n_bands), complex128, oldest sample first: `window.T @ kernels` is the analytic signal.
 
@@ -52,24 +104,28 @@ def design(
     filter of Smetanin, Lebedev & Ossadtchi, "Towards Zero-Latency Neurofeedback" (bioRxiv 424846).  A sine of
     amplitude A in mid-band gives |z| ≈ A.  The response at 0 Hz is exactly 0, so that no electrode offset leaks in.
     """
-    # Σ_f over a regular grid: the normal equations are Toeplitz in the autocorrelation of P.
+    from scipy.linalg import solve_toeplitz
+
+    # Σ_f over a regular grid: the normal equations are Toeplitz in the autocorrelation of P (Levinson: n², no matrix).
     n_grid = max(int(np.ceil(samplerate / GRID_HZ)), 2 * n_taps)
     f = np.fft.fftfreq(n_grid, 1 / samplerate)
     density = prior.density(f)
-    autocorrelation = np.fft.ifft(density).real * n_grid
-    lag = np.arange(n_taps)
-    R = autocorrelation[np.abs(lag[:, None] - lag[None, :])]
-    wanted = np.empty((n_taps, len(bands)), complex)
+    autocorrelation = np.fft.ifft(density).real[:n_taps] * n_grid
+    sides = np.empty((n_taps, 2 * len(bands) + 1))
     for column, ((low, high), delay) in enumerate(zip(bands, delays, strict=True)):
-        inside = (f >= low) & (f <= min(high, samplerate / 2 - GRID_HZ))
-        H = np.where(inside, 2 * np.exp(-2j * np.pi * f * delay), 0)
         # b[k] belongs to x[t−k], whose response is exp(−2πi·f·k/fs): the right side is the inverse transform of P·H
-        wanted[:, column] = np.fft.ifft(density * H)[:n_taps] * n_grid
-    # Lagrange: minimise subject to Σ b = 0
-    solved = np.linalg.solve(R, np.column_stack([wanted, np.ones(n_taps)]))
-    free, push = solved[:, :-1], solved[:, -1].real
+        side = np.fft.ifft(density * ideal(f, low, min(high, samplerate / 2 - GRID_HZ), delay))[:n_taps] * n_grid
+        sides[:, 2 * column], sides[:, 2 * column + 1] = side.real, side.imag
+    sides[:, -1] = 1.0  # Lagrange: minimise subject to Σ b = 0
+    solved = solve_toeplitz(autocorrelation, sides, check_finite=False)
+    free, push = solved[:, :-1:2] + 1j * solved[:, 1:-1:2], solved[:, -1]
     b = free - np.outer(push, free.sum(axis=0) / push.sum())
     return np.asarray(b[::-1])
+
+
+def ideal(f: FloatArray, low: float, high: float, delay: float) -> ComplexArray:
+    """Return what is wanted of a kernel at frequencies `f`: positive frequencies of the band, `delay` seconds late."""
+    return np.where((f >= low) & (f <= high), 2 * np.exp(-2j * np.pi * f * delay), 0)
 
 
 def stack(kernels: ComplexArray) -> FloatArray:
@@ -84,12 +140,13 @@ def response(kernels: ComplexArray, samplerate: float, f: FloatArray) -> Complex
 
 
 def band_gain(
-    kernels: ComplexArray, bands: Mapping[str, tuple[float, float]], samplerate: float, prior: Prior
+    kernels: ComplexArray, bands: Mapping[str, tuple[float, float]], samplerate: float, prior: Density
 ) -> FloatArray:
     """Return per band the share of the expected in-band power that its kernel lets through (1: all of it)."""
-    f = np.arange(GRID_HZ, samplerate / 2, GRID_HZ)
-    power = np.abs(response(kernels, samplerate, f)) ** 2 / 4
+    n_grid = max(int(np.ceil(samplerate / GRID_HZ)), 2 * len(kernels))
+    f = np.fft.fftfreq(n_grid, 1 / samplerate)
     density = prior.density(f)
+    power = np.abs(np.fft.fft(kernels[::-1], n_grid, axis=0)) ** 2 / 4
     gains = []
     for column, (low, high) in enumerate(bands.values()):
         inside = (f >= low) & (f <= high)
