@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import inspect
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,17 @@ def cache_folder(package: Path) -> Path:
     return platformdirs.user_cache_path("brainmusic") / "kernels" / f"{package.name}-{digest.hexdigest()[:16]}"
 
 
+@cache
+def can_cache(package: Path) -> bool:
+    """Return whether the folder can be written; a container without a home has none, and compiles each time."""
+    try:
+        cache_folder(package).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache_folder(package)):
+            return True
+    except OSError:
+        return False
+
+
 def is_cached(package: Path, name: str) -> bool:
     """Return whether a kernel (`module.function`) has been compiled before on this machine."""
     return any(cache_folder(package).rglob(f"{name}-*.nbi"))
@@ -38,7 +50,7 @@ def is_cached(package: Path, name: str) -> bool:
 def forget_old(package: Path, days: float = 60.0) -> None:
     """Remove what earlier versions left in the cache and nobody has compiled for so long.  Never raises."""
     with contextlib.suppress(OSError):
-        for folder in cache_folder(package).parent.iterdir():
+        for folder in cache_folder(package).parent.glob(f"{package.name}-*"):
             if folder != cache_folder(package) and folder.stat().st_mtime < time.time() - days * 86_400:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -56,5 +68,6 @@ def in_cache_folder(package: Path) -> Iterator[None]:
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile on first call, or take it from the cache.  No fast-math: the same bits on every run."""
-    with in_cache_folder(Path(inspect.getfile(function)).parent):
-        return numba.njit(cache=True, error_model="numpy", boundscheck=False)(function)
+    package = Path(inspect.getfile(function)).parent
+    with in_cache_folder(package):
+        return numba.njit(cache=can_cache(package), error_model="numpy", boundscheck=False)(function)

@@ -206,7 +206,8 @@ def test_importing_the_outputs_costs_nothing_heavy() -> None:
 def test_a_compilation_is_announced_and_the_cache_is_used(tmp_path: Path) -> None:
     code = (
         "from brainmusic_daemon.synth.engine import warm_up; said = []; warm_up(said.append); print(len(said));"
-        "from brainmusic_daemon.synth.jit import cache_folder; print(cache_folder())"
+        "from brainmusic_daemon.jit import cache_folder; import pathlib, brainmusic_daemon.synth as s;"
+        "print(cache_folder(pathlib.Path(s.__file__).parent))"
     )
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
 

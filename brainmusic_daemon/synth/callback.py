@@ -7,13 +7,14 @@ Importing this module compiles it, or loads it from the cache.
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 import numba
 import numpy as np
 from numba import carray, types
 
+from brainmusic_daemon.jit import can_cache, in_cache_folder
 from brainmusic_daemon.synth import layout as at
-from brainmusic_daemon.synth.jit import can_cache, in_cache_folder
 from brainmusic_daemon.synth.kernels import render
 
 UNDERFLOW_FLAG = 0x4  # paOutputUnderflow; a larger bit, priming, is no glitch
@@ -38,8 +39,9 @@ def _callback(_input, output, frames, time_info, flags, block):
     return 0  # paContinue
 
 
-with in_cache_folder():
-    callback = numba.cfunc(_SIGNATURE, cache=can_cache(), error_model="numpy")(_callback)
+_FOLDER = Path(__file__).parent
+with in_cache_folder(_FOLDER):
+    callback = numba.cfunc(_SIGNATURE, cache=can_cache(_FOLDER), error_model="numpy")(_callback)
 
 ADDRESS: int = callback.address
 """Of the C function; `userdata` is the address of an engine's block."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth import layout as at
-from brainmusic_daemon.synth.jit import compiled
 from brainmusic_daemon.synth.layout import LINES, MAX_PARTIALS, MAX_VOICES, QUANTUM, SPECTRUM, TARGETS
 from brainmusic_daemon.synth.oscillators import prepare_partials, sine_cosine
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -181,12 +182,13 @@ def warm_up(progress: Callable[[str], None]) -> float:
     """
     import time
 
-    from brainmusic_daemon.synth.jit import forget_old, is_cached
+    from brainmusic_daemon.jit import forget_old, is_cached
 
+    folder = Path(__file__).parent
     begin = time.perf_counter()
-    cold = not (is_cached("kernels.render") and is_cached("callback._callback"))
+    cold = not (is_cached(folder, "kernels.render") and is_cached(folder, "callback._callback"))
     if cold:
-        forget_old()
+        forget_old(folder)
         progress("compiling the synth, once (about 10 s) …")
     engine = Engine()
     engine.control({})

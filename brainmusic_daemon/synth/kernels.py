@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth import layout as at
 from brainmusic_daemon.synth.controls import begin_quantum, end_quantum
-from brainmusic_daemon.synth.jit import compiled
 from brainmusic_daemon.synth.layout import HISTORY, MAX_PARTIALS, MAX_VOICES, NOISE_BANDS, QUANTUM
 from brainmusic_daemon.synth.limiter import limit
 from brainmusic_daemon.synth.noise import add_noise

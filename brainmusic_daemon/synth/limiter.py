@@ -8,7 +8,7 @@ cannot drift.
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
-from brainmusic_daemon.synth.jit import compiled
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth.layout import HISTORY, LIMITED, LIMITER_IDLE, LIMITER_SUM, REPAIRED
 
 LATENCY = 70

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from brainmusic_daemon.synth.jit import compiled
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth.layout import NOISE_BANDS
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)

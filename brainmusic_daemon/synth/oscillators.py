@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from brainmusic_daemon.synth.jit import compiled
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth.layout import MAX_PARTIALS
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth import layout as at
-from brainmusic_daemon.synth.jit import compiled
 from brainmusic_daemon.synth.layout import (
     EVENT,
     EVENT_ROWS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from brainmusic_daemon.synth.jit import compiled
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth.layout import (
     ALLPASS_LENGTH,
     CHORUS_LENGTH,

@@ -3,7 +3,7 @@
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
-from brainmusic_daemon.synth.jit import compiled
+from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth.layout import MAX_PARTIALS, MAX_VOICES
 
 
