@@ -78,7 +78,7 @@ class QualityConfig(_Section):
 class BaselineConfig(_Section):
     """How features become 0..1 around 0.5."""
 
-    memory_s: float = Field(120.0, ge=5, description="time constant of the adaptive baseline, s")
+    memory_s: float = Field(600.0, ge=5, description="a range that is no longer used closes with this time constant, s")
     settle_s: float = Field(10.0, ge=0, description="good signal needed before the state is 'good', s")
 
 

@@ -79,7 +79,9 @@ def test_every_normalised_feature_lies_between_0_and_1_and_uses_the_range() -> N
     assert (late < 1).all()
     low, high = np.percentile(late, [5, 95], axis=0)
     assert (high - low > 0.6).all(), dict(zip(names, high - low, strict=True))
-    assert (np.abs(np.median(late, axis=0) - 0.5) < 0.2).all()
+    medians = np.median(late, axis=0)
+    assert (np.abs(medians - 0.5) < 0.3).all()
+    assert abs(medians.mean() - 0.5) < 0.15
 
 
 def test_a_headset_without_names_still_has_bands() -> None:

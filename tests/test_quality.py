@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from brainmusic_daemon.api import State
-from brainmusic_daemon.features.baseline import Baseline
 from brainmusic_daemon.features.gate import Gate
 from tests.signals import feature_bank, pink, play, sine
 
@@ -100,32 +99,3 @@ def test_the_gate_does_not_flicker_at_its_threshold() -> None:
     assert run(made, 2, share=0.26)[-1] is State.RESTING
     assert run(made, 2, share=0.31)[-1] is State.GOOD
     assert run(made, 2, share=0.26)[-1] is State.GOOD
-
-
-def test_a_baseline_learns_any_scale_and_ignores_what_it_must_not_learn() -> None:
-    rng = np.random.default_rng(0)
-    baseline = Baseline(2, np.array([0.8, 0.8, 0.5]), 120.0)
-    out = np.zeros(3)
-    seen = []
-    for _ in range(4000):
-        z = rng.standard_normal(3)
-        baseline.update(np.array([1e-3 * np.exp(0.3 * z[0]), 1e5 * np.exp(2 * z[1]), 5 + 0.1 * z[2]]), 0.02, True, out)
-        seen.append(out.copy())
-    late = np.array(seen[2000:])
-    assert (np.abs(np.median(late, axis=0) - 0.5) < 0.1).all()
-    assert (np.percentile(late, 95, axis=0) - np.percentile(late, 5, axis=0) > 0.7).all()
-    middle = baseline.middle.copy()
-    baseline.update(np.array([1e9, 1e9, 1e9]), 0.02, False, out)
-    assert (baseline.middle == middle).all()
-    assert (out > 0.99).all()
-
-
-def test_one_outlier_hardly_moves_the_baseline() -> None:
-    baseline = Baseline(1, np.array([0.5]), 120.0)
-    out = np.zeros(1)
-    rng = np.random.default_rng(0)
-    for _ in range(1500):
-        baseline.update(np.exp(0.5 * rng.standard_normal(1)), 0.02, True, out)
-    before = baseline.middle.copy()
-    baseline.update(np.array([1e6]), 0.02, True, out)
-    assert abs(baseline.middle - before)[0] < 0.01

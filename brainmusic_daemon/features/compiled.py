@@ -7,8 +7,14 @@ import math
 
 from brainmusic_daemon.jit import compiled
 
-LOGISTIC = 1.702  # 1/(1+exp(−1.702 z)) is the normal distribution function within 0.01 (Haley 1952)
+STEEP = 1.7  # of the arc tangent: one spread from the middle is 0.83, two are 0.91, ten are 0.98
 OUTLIER = 3.0  # spreads; what lies further out pulls no harder than this
+NEAR = 1.0  # spreads that a level is pulled by at most: it then lies near the median, where a skewed mean does not
+LEVEL_S = 3.0  # time constant of a feature's level: states of a person last longer, the waxing of rhythms does not
+WIDEN_S = 4.0  # with which the range opens for a level outside it
+EARLY_S = 12.0  # and closes: first within known²/this, so that hands at the headset are forgotten; later `memory`
+PRIOR_S = 4.0  # the expected spread weighs as much as this many seconds of data
+FIRST_S = 0.5  # and the first value as much as this
 SMALL = 1e-9  # µV²: keeps logarithms finite
 
 
@@ -51,19 +57,35 @@ def pool(Z, power, starts, members, shares, pooled, pooled_real, pooled_imag):
 
 
 @compiled
-def normalise(raw, n_logarithmic, middle, variance, floor, learn, towards_middle, towards_variance, out):
-    """Turn physical values into the person's own percentiles, and move middle and variance towards them.
+def normalise(raw, n_logarithmic, share, level, low, high, below, above, floor, known, learn, dt, memory, out):
+    """Place physical values in the person's own range, 0..1, and let the range follow them; see `baseline`.
 
-    `raw`, `middle`, `variance`, `floor`, `out` (n,); the first `n_logarithmic` are judged on their logarithm.
+    All arrays (n,).  The first `n_logarithmic` values are judged on their logarithm, and so are their `level` (over
+    the last seconds), `low` and `high` (its range), `below` and `above` (mean squares about the middle).  `known`: s
+    of good signal behind each; `dt`, `memory` in s.  Writes all but raw, share and floor.
     """
     for i in range(len(raw)):
         x = raw[i]
         if i < n_logarithmic:
             x = math.log(max(x, SMALL))
-        spread = math.sqrt(variance[i])
-        z = (x - middle[i]) / spread
+        if known[i] == 0.0:
+            level[i] = low[i] = high[i] = x
+        middle = low[i] + share[i] * (high[i] - low[i])
+        away = x - middle
+        under = away < 0.0
+        spread = math.sqrt(below[i] if under else above[i])
         if learn:
-            bounded = min(max(z, -OUTLIER), OUTLIER)
-            middle[i] += towards_middle * bounded * spread
-            variance[i] = max(variance[i] * (1.0 + towards_variance * (bounded * bounded - 1.0)), floor[i])
-        out[i] = 1.0 / (1.0 + math.exp(min(-LOGISTIC * z, 30.0)))
+            known[i] += dt
+            begun = known[i] + FIRST_S
+            bounded = min(max(away, -OUTLIER * spread), OUTLIER * spread)
+            level[i] += dt / min(begun, LEVEL_S) * (middle + min(max(away, -NEAR * spread), NEAR * spread) - level[i])
+            widen, narrow = dt / min(begun, WIDEN_S), dt / min(2.0 + known[i] * known[i] / EARLY_S, memory)
+            low[i] += (widen if level[i] < low[i] else narrow) * (level[i] - low[i])
+            high[i] += (widen if level[i] > high[i] else narrow) * (level[i] - high[i])
+            square = 2.0 * dt / min(PRIOR_S + known[i], memory) * (bounded * bounded)  # 2: half of the time each
+            keep = 1.0 - 2.0 * dt / min(PRIOR_S + known[i], memory)
+            if under:
+                below[i] = max(below[i] * keep + square, floor[i])
+            else:
+                above[i] = max(above[i] * keep + square, floor[i])
+        out[i] = 0.5 + math.atan(STEEP * away / spread) / math.pi
