@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon.api import OutputLost
@@ -31,7 +32,18 @@ def load() -> Any:
             "no sound: the PortAudio library is missing (Debian and Ubuntu: apt install libportaudio2; "
             f"elsewhere: pip install --force-reinstall sounddevice); {WITHOUT_SOUND}"
         ) from error
+    _hush_alsa()
     return sounddevice
+
+
+def _hush_alsa() -> None:
+    """Keep ALSA's own remarks off the terminal, where the status is; what went wrong is counted and said by us."""
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        # ALSA calls the handler in the audio thread, where no Python may run: libc's `abs` ignores all but a number.
+        nothing = ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p)
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(nothing)
 
 
 def rescan() -> None:

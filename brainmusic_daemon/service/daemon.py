@@ -13,12 +13,14 @@ from brainmusic_daemon.api import SourceLost, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
+from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.ticker import Ticker
 
 _log = logging.getLogger(__name__)
 
 _WATCH_S = 0.02
+_FIRST_ATTEMPT_S = 20.0  # Bluetooth takes its time
 
 
 class Daemon:
@@ -63,11 +65,16 @@ class Daemon:
 
     def _watch(self, stop: threading.Event, seconds: float | None, watch: Callable[[], None]) -> None:
         acquisition, patience = self.session.acquisition, self.config.session.patience_s
+        starting = True
         while not stop.is_set():
             now = self.clock.now()
             if self.session.attach():
                 gc.collect()
                 gc.freeze()  # what lives as long as the session is no longer looked at by the collector
+            if starting and self.session.attached and self.host.all_tried:
+                starting = False
+                self.session.latency = Histogram()
+                self.ticker.started()
             if acquisition.state is SourceState.FAILED and acquisition.error is not None:
                 raise acquisition.error
             if self.host.error is not None:
@@ -76,8 +83,10 @@ class Daemon:
                 _log.info("the recording has ended")
                 return
             ending = seconds is not None and now >= seconds
-            if not acquisition.seen and (ending or now > patience):
-                raise SourceLost(acquisition.last_message or "the source has sent nothing")
+            # A first attempt to connect may outlast the patience: what it finds out is worth waiting for.
+            tried = acquisition.last_message or now > patience + _FIRST_ATTEMPT_S
+            if not acquisition.seen and (ending or (now > patience and tried)):
+                raise SourceLost(acquisition.last_message or f"nothing has come from the source for {now:.0f} s")
             if (ending or now > patience) and (why := self.host.all_lost):
                 raise lost_for_good(why)
             if ending:

@@ -89,9 +89,14 @@ class OutputHost:
                 _log.exception("output '%s' failed to close", name)
 
     @property
+    def all_tried(self) -> bool:
+        """Return whether every output has been opened, or has failed to, at least once."""
+        return self.tried >= set(self._outputs)
+
+    @property
     def all_lost(self) -> str | None:
         """Return why nothing can be heard or received, once every output was tried in vain; else None."""
-        if not self._outputs or self._open or self.tried < set(self._outputs):
+        if not self._outputs or self._open or not self.all_tried:
             return None
         return "\n".join(self.lost.values())
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.supervisor import Acquisition
 from brainmusic_daemon.api import Clock, Frame, Output, Source, State
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.features import montage
 from brainmusic_daemon.pipeline import Pipeline
 from brainmusic_daemon.service.metrics import Histogram
 
@@ -34,6 +36,7 @@ class Session:
             window_s=config.features.kernel_s,
             channels=config.features.channels,
             exclude=config.features.exclude,
+            groups=partial(montage.groups, montage=config.features.montage, named=config.features.regions),
             silence_s=config.session.silence_s,
         )
         self.pipeline = Pipeline(config)
@@ -48,6 +51,7 @@ class Session:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
         generation, info, ring = self.acquisition.setup
         if ring is None or info is None or (self._attached and self._attached.generation == generation):
+            self.pipeline.improve()
             return False
         self._attached = None  # the tick idles meanwhile, at rest
         while self._ticking:  # one may still be at work with what is to be prepared anew
@@ -55,6 +59,11 @@ class Session:
         self.pipeline.prepare(info)
         self._attached = _Attached(generation, ring, self.pipeline.n_taps)
         return True
+
+    @property
+    def attached(self) -> bool:
+        """Return whether ticks follow a headset."""
+        return self._attached is not None
 
     def tick(self, deadline: float) -> Frame:
         """Make the frame that leaves at `deadline` (session seconds) and hand it to every output."""

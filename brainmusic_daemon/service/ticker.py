@@ -23,8 +23,15 @@ class Ticker:
         self.late = 0  # begun more than LATE_S after the deadline
         self.missed = 0  # deadlines that had passed altogether before their tick could begin
         self.failed = 0  # ticks that raised; the next one goes on
+        self.starting = {"late": 0, "missed": 0}  # the same while libraries were still being loaded
         self.lateness = Histogram()
         self.duration = Histogram()
+
+    def started(self) -> None:
+        """Say that the start is over: what comes from here on counts as the performance.  From any thread."""
+        self.starting = {"late": self.late, "missed": self.missed}
+        self.late = self.missed = 0
+        self.lateness, self.duration = Histogram(), Histogram()
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set."""
@@ -55,5 +62,11 @@ class Ticker:
                 _log.exception("a tick failed; the music goes on, further failures are only counted")
 
     def counters(self) -> dict[str, float]:
-        """Return ticks, late, missed and failed ones."""
-        return {"ticks": self.ticks, "late": self.late, "missed": self.missed, "failed": self.failed}
+        """Return ticks, late, missed and failed ones; apart from them, those of the start."""
+        return {
+            "ticks": self.ticks,
+            "late": self.late,
+            "missed": self.missed,
+            "failed": self.failed,
+            **{f"{name}_at_start": count for name, count in self.starting.items()},
+        }
