@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError, Mapper, Output, Source
@@ -43,13 +43,26 @@ class FeaturesConfig(_Section):
     delay_ms: float = Field(75.0, ge=0, le=2000, description="designed analysis delay of the kernels, ms")
     kernel_s: float = Field(1.0, ge=0.1, le=8, description="length of the kernels, s")
     bands: dict[str, tuple[Hz, Hz]] = Field(default_factory=lambda: dict(BANDS), description="band edges, Hz")
-    reference: Literal["none", "average"] = Field("none", description="none, or average: of the good channels")
+    reference: str | list[str] = Field("none", description="none, average, linked (mastoids or ears), or channel names")
     montage: str = Field("", description="an mne montage name for channel names outside 10-20, e.g. biosemi64")
-    channels: list[str] = Field(default_factory=list, description="use only these channels; empty: all")
-    exclude: list[str] = Field(default_factory=list, description="leave these channels out")
+    channels: list[str] = Field(default_factory=list, description="use only these: names, regions, O*; empty: all")
+    exclude: list[str] = Field(default_factory=list, description="leave these channels out: names, regions, wildcards")
     regions: dict[str, list[str]] = Field(default_factory=dict, description="region → channels, beside 10-20's own")
     derived: list[str] = Field(default_factory=list, description="compute only these derived features; empty: all")
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict, description="settings of the derived features")
+
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _known_reference(cls, value: object) -> object:
+        words = ("none", "average", "linked")
+        if isinstance(value, str) and value not in words:
+            raise ValueError(
+                f'is "none", "average", "linked", or a list of channel names such as ["{value}"]'
+                f"{registry.did_you_mean(value, words)}"
+            )
+        if value == [] or not isinstance(value, str | list):
+            raise ValueError('is "none", "average", "linked", or a list of channel names such as ["M1", "M2"]')
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

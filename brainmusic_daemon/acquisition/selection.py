@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from brainmusic_daemon.api import ConfigError
 
+Groups = Callable[[Sequence[str]], Mapping[str, Collection[int]]]  # channel names → word → indices
 
-def select(names: Sequence[str], channels: Sequence[str], exclude: Sequence[str]) -> list[int]:
-    """Return the indices of `channels` (all where empty; in the device's order) less `exclude`; case does not matter.
 
-    Raises ConfigError for a name that the device does not have, and when none is left.
+def no_groups(names: Sequence[str]) -> Mapping[str, Collection[int]]:
+    """Return no words for groups of channels."""
+    return {}
+
+
+def select(
+    names: Sequence[str], channels: Sequence[str], exclude: Sequence[str], groups: Groups = no_groups
+) -> list[int]:
+    """Return the indices of `channels` (all where empty; in the device's order) less `exclude`.
+
+    A wish is a channel's name, a word that `groups` knows (a region), or a name with wildcards; case does not matter.
+    Raises ConfigError for a wish that matches nothing, and when no channel is left.
     """
-    known = {name.casefold(): i for i, name in reversed(list(enumerate(names)))}
-    for setting, wanted in (("channels", channels), ("exclude", exclude)):
-        for name in wanted:
-            if name.casefold() not in known:
-                near = difflib.get_close_matches(name.casefold(), known, n=1)
-                hint = f"did you mean '{names[known[near[0]]]}'?" if near else f"there is {', '.join(names)}"
-                raise ConfigError(f"features.{setting}: the source has no channel '{name}'; {hint}")
-    out = {name.casefold() for name in exclude}
-    inside = {name.casefold() for name in channels}
-    picks = [
-        i for i, name in enumerate(names) if (not inside or name.casefold() in inside) and name.casefold() not in out
-    ]
+    words = groups(names) if channels or exclude else {}
+    inside = set().union(*(_matching(wish, names, words, "channels") for wish in channels))
+    outside = set().union(*(_matching(wish, names, words, "exclude") for wish in exclude))
+    picks = [i for i in range(len(names)) if (not channels or i in inside) and i not in outside]
     if not picks:
         raise ConfigError(
             f"no channel is left: the source has {', '.join(names) or 'none'}; "
             "change features.channels or features.exclude"
         )
     return picks
+
+
+def _matching(wish: str, names: Sequence[str], words: Mapping[str, Collection[int]], setting: str) -> set[int]:
+    wanted = wish.casefold()
+    known = {name.casefold(): i for i, name in reversed(list(enumerate(names)))}
+    folded = {word.casefold(): word for word in words}
+    if wanted in known:
+        return {known[wanted]}
+    found: set[int] = set()
+    if wanted in folded:
+        found = {*words[folded[wanted]]}
+    elif any(mark in wanted for mark in "*?["):
+        found = {i for i, name in enumerate(names) if fnmatchcase(name.casefold(), wanted)}
+    if found:
+        return found
+    there = f"there is {', '.join(names)}"
+    if wanted in folded:
+        raise ConfigError(f"features.{setting}: no channel of the source belongs to '{wish}'; {there}")
+    near = difflib.get_close_matches(wanted, [*known, *folded], n=1)
+    hint = f"did you mean '{names[known[near[0]]] if near[0] in known else folded[near[0]]}'?" if near else there
+    raise ConfigError(f"features.{setting}: the source has no channel '{wish}'; {hint}")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from brainmusic_daemon.acquisition.ring import Ring
-from brainmusic_daemon.acquisition.selection import select
+from brainmusic_daemon.acquisition.selection import Groups, no_groups, select
 from brainmusic_daemon.acquisition.timeline import COUNTERS, Timeline
 from brainmusic_daemon.api import (
     BrainmusicError,
@@ -69,10 +69,14 @@ class Acquisition:
         window_s: float,
         channels: Sequence[str] = (),
         exclude: Sequence[str] = (),
+        groups: Groups = no_groups,
         silence_s: float = 0.8,
         seed: int = 0,
     ) -> None:
-        """`window_s`: the longest window that will be asked for; `seed`: of the pauses' jitter."""
+        """`window_s`: the longest window that will be asked for; `seed`: of the pauses' jitter.
+
+        `channels`, `exclude` and the words that `groups` gives for some of them: see `selection.select`.
+        """
         self.silence_s = silence_s
         self.setup = Setup(0, None, None)
         self.state = SourceState.OPENING
@@ -80,7 +84,7 @@ class Acquisition:
         self.seen = False  # whether samples ever came
         self.last_message = ""
         self._source, self._clock, self._window_s = source, clock, window_s
-        self._channels, self._exclude = tuple(channels), tuple(exclude)
+        self._channels, self._exclude, self._groups = tuple(channels), tuple(exclude), groups
         self._name = type(source).__module__.rpartition(".")[2]
         self._random = random.Random(seed)
         self._counts = dict.fromkeys((*COUNTERS, "reconnects"), 0)
@@ -219,7 +223,7 @@ class Acquisition:
         self._heard = self._clock.now()
         if not (math.isfinite(info.samplerate) and info.samplerate > 0):
             raise ConfigError(f"source '{self._name}' states a rate of {info.samplerate} Hz; it must be above 0")
-        picks = select(info.channels, self._channels, self._exclude)
+        picks = select(info.channels, self._channels, self._exclude, self._groups)
         self._n_source = len(info.channels)
         self._picks = None if picks == list(range(self._n_source)) else picks
         if self._picks is not None:

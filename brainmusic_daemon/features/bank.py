@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from brainmusic_daemon.api import Features, FloatArray, State, StreamInfo, Window
-from brainmusic_daemon.features import montage
+from brainmusic_daemon.features import montage, reference
 from brainmusic_daemon.features.baseline import Baseline
 from brainmusic_daemon.features.gate import Gate
 from brainmusic_daemon.features.montage import Setup
@@ -118,14 +118,21 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
     """Make the bank for a stream from the configuration's sections `session`, `features`, `quality`, `baseline`."""
     features, quality, baseline, tick = config.features, config.quality, config.baseline, config.tick
     usable = {name: edges for name, edges in features.bands.items() if edges[0] < info.samplerate / 2 - 1}
+    referenced = reference.channels_of(features.reference, info.channels)
     setup = montage.setup(
-        info.channels, info.samplerate, tick, usable, montage=features.montage, named=features.regions
+        info.channels,
+        info.samplerate,
+        tick,
+        usable,
+        montage=features.montage,
+        named=features.regions,
+        leave_out=() if referenced is None or features.reference == "average" else referenced.tolist(),
     )
     spectral = SpectralBank(
         setup,
         [features.delay_ms / 1000] * len(usable),
         features.kernel_s,
-        average_reference=features.reference == "average",
+        reference=referenced,
     )
     judge = Quality(
         len(info.channels),

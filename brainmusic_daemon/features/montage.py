@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from brainmusic_daemon.api import ConfigError
 
 REGIONS = ("frontal", "central", "temporal", "parietal", "occipital")
+SIDES = ("left", "right", "midline")
 
 # The letters of the 10-20 system and its 10-10 and 10-5 refinements (Oostenveld & Praamstra 2001), most specific first.
 _LETTERS: Mapping[str, str] = {
@@ -65,6 +66,33 @@ def side_of(channel: str) -> str | None:
     return "left" if int(number) % 2 else "right"
 
 
+def label_of(channel: str) -> str:
+    """Return the plain name in capitals (`EEG m1-REF` → `M1`), or the name as it is where it is no electrode's."""
+    match = _NAME.match(channel.strip().rstrip("."))
+    return f"{match[1]}{match[2]}".upper() if match else channel
+
+
+def groups(
+    channels: Sequence[str], montage: str = "", named: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, set[int]]:
+    """Return word → channels: the regions, `left`, `right`, `midline`, `scalp` (any place on the head), `named` ones.
+
+    By 10-20 names, by positions of an mne `montage`, and by the user's lists.  Raises ConfigError for a montage that
+    mne does not know.
+    """
+    region, side = [region_of(name) for name in channels], [side_of(name) for name in channels]
+    if montage:
+        for index, (found_region, found_side) in enumerate(_by_position(channels, montage)):
+            region[index], side[index] = found_region or region[index], found_side or side[index]
+    found = {name: {i for i, of in enumerate(region) if of == name} for name in REGIONS}
+    found |= {name: {i for i, of in enumerate(side) if of == name} for name in SIDES}
+    found["scalp"] = {i for i, of in enumerate(region) if of}
+    lowered = [name.lower() for name in channels]
+    for name, members in (named or {}).items():
+        found[name] = {lowered.index(member.lower()) for member in members if member.lower() in lowered}
+    return found
+
+
 def setup(
     channels: Sequence[str],
     samplerate: float,
@@ -73,22 +101,15 @@ def setup(
     *,
     montage: str = "",
     named: Mapping[str, Sequence[str]] | None = None,
+    leave_out: Collection[int] = (),
 ) -> Setup:
-    """Sort channels into regions: by 10-20 names, by positions of an mne `montage`, and by the user's `named` regions.
-
-    Raises ConfigError for a montage that mne does not know.
-    """
-    region, side = [region_of(name) for name in channels], [side_of(name) for name in channels]
-    if montage:
-        for index, (found_region, found_side) in enumerate(_by_position(channels, montage)):
-            region[index], side[index] = found_region or region[index], found_side or side[index]
-    groups = {name: {i for i, of in enumerate(region) if of == name} for name in REGIONS}
-    lowered = [name.lower() for name in channels]
-    for name, members in (named or {}).items():
-        groups[name] = {lowered.index(member.lower()) for member in members if member.lower() in lowered}
-    sides = {name: {i for i, of in enumerate(side) if of == name} for name in ("left", "right")}
-    named_pools = {"": set(range(len(channels))), **{name: members for name, members in groups.items() if members}}
-    halves = {f"{name}.{half}": members & sides[half] for name, members in groups.items() for half in sides}
+    """Sort channels into pools by their `groups`; those to `leave_out` (a reference) are in none."""
+    listened = {*range(len(channels))}.difference(leave_out)
+    every = {name: members & listened for name, members in groups(channels, montage, named).items()}
+    sides = {name: every[name] for name in ("left", "right")}
+    regions = {name: every[name] for name in (*REGIONS, *(named or {}))}
+    named_pools = {"": listened, **{name: members for name, members in regions.items() if members}}
+    halves = {f"{name}.{half}": members & sides[half] for name, members in regions.items() for half in sides}
     pools = named_pools | {name: members for name, members in (halves | sides).items() if members}
     return Setup(
         channels=tuple(channels),

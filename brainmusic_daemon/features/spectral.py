@@ -9,7 +9,7 @@ import numpy as np
 from brainmusic_daemon.api import Event, FloatArray, Window
 from brainmusic_daemon.features import compiled, kernels
 from brainmusic_daemon.features.kernels import ComplexArray, Prior
-from brainmusic_daemon.features.montage import Setup
+from brainmusic_daemon.features.montage import Indices, Setup
 
 
 class Analysis:
@@ -51,12 +51,12 @@ class SpectralBank:
         delays: Sequence[float],
         kernel_s: float,
         *,
-        average_reference: bool = False,
+        reference: Indices | None = None,
         prior: Prior | None = None,
     ) -> None:
         """Design the kernels; `delays` in seconds, one per band.
 
-        `average_reference`: subtract the good channels' average from each; on the products, as both are linear.
+        `reference`: channels whose mean is subtracted from all, the good ones; on the products, as both are linear.
         """
         prior = prior or Prior()
         self.setup = setup
@@ -71,7 +71,8 @@ class SpectralBank:
         self._W = kernels.stack(every)
         self._n_bands = len(setup.bands)
         self._scale = 0.5 / self.gain  # amplitude² of a sine → its mean square; what the kernel lets through → all
-        self._average_reference = average_reference
+        self._reference = reference
+        self._reference_shares = np.zeros(len(setup.channels), np.float32)
         self._members = np.concatenate([*setup.pools.values()])
         self._starts = np.cumsum([0, *(len(members) for members in setup.pools.values())])
         self._shares = np.zeros(len(self._members))
@@ -85,6 +86,10 @@ class SpectralBank:
         totals = np.add.reduceat(shares, self._starts[:-1])
         totals[totals < 1e-3] = np.inf  # a pool without a good channel: no shares, its powers stay what they were
         self._shares = shares / np.repeat(totals, np.diff(self._starts))
+        if self._reference is not None:
+            trusted = weights[self._reference]
+            total = trusted.sum()
+            self._reference_shares[self._reference] = trusted / total if total > 1e-3 else 0.0
 
     def analyse(self, window: Window) -> Analysis:
         """Return the channels' part of the analysis of (n_taps, n_channels) samples; `pool` completes it.
@@ -95,9 +100,8 @@ class SpectralBank:
         analysis.window = window
         products = analysis.products
         np.dot(window.samples.T, self._W, out=products)
-        if self._average_reference:
-            n_all = self._starts[1]
-            products -= self._shares[:n_all].astype(np.float32) @ products[self._members[:n_all]]
+        if self._reference is not None:
+            products -= self._reference_shares @ products
         compiled.powers(products, self._n_bands, self._scale, analysis.power)
         return analysis
 
