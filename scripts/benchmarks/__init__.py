@@ -1,1 +1,1 @@
-"""Programs and recordings in, figures out: one module per figure of docs/benchmarks.md, none of them timed as a test."""
+"""Programs and recordings in, figures out: one module per figure of docs/benchmarks.md."""

@@ -28,9 +28,9 @@ def measure(options: Options) -> list[Row]:
         Row(
             f"the daemon live, synth on, {seconds:g} s, status line {'on a terminal' if shown else 'off'}",
             "below 20 % of one core, below 250 MB without torch",
-            f"{used['cpu']:.1f} % of one core ({used['tick_cpu']:.1f} the tick, {used['audio_cpu']:.1f} the sound, "
-            f"{used['main_cpu']:.1f} the main thread with the status line); {used['peak_mb']:.0f} MB at most "
-            f"({used['now_mb']:.0f} at the end, of which {used['private_mb']:.0f} not shared with files on disk); "
+            f"{used['cpu']:.1f} % of one core ({used['main_cpu']:.1f} the main thread with the status line, "
+            f"{used['sound_cpu']:.1f} the sound server's client, {used['rest_cpu']:.1f} acquisition, tick and synth); "
+            f"{used['peak_mb']:.0f} MB at most ({used['private_mb']:.0f} of them not shared with files on disk); "
             f"torch {'IS' if used['torch'] else 'not'} loaded",
             used["cpu"] < 20 and used["peak_mb"] < 250 and not used["torch"],
             used,
@@ -71,8 +71,8 @@ def live(env: Mapping[str, str], seconds: float, shown: bool) -> dict[str, Any]:
     return {
         "cpu": sum(by_name.values()),
         "main_cpu": by_name["main"],
-        "tick_cpu": by_name.get("tick", 0.0),
-        "audio_cpu": sum(by_name.get(name, 0.0) for name in ("alsa-pulse", "audio")),
+        "sound_cpu": (sound := by_name.get("threaded-ml", 0.0)),  # as libpulse names its thread
+        "rest_cpu": sum(by_name.values()) - by_name["main"] - sound,
         "threads": {name: round(share, 2) for name, share in sorted(by_name.items()) if share > 0},
         "peak_mb": sizes["VmHWM"],
         "now_mb": sizes["VmRSS"],

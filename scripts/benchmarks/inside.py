@@ -2,19 +2,20 @@
 
     python -m benchmarks.inside SECONDS WITNESS_PORT CONFIG KEY=VALUE ...     (WITNESS_PORT 0: none)
 
-Prints one line of JSON.  What is added to the daemon: a list in place of its histogram of lateness, and, with a witness,
-an output at the very end that sends (tick number, value of the first channel's newest sample in µV, that sample's time)
-from the window that this tick's features were computed from.  Times are those of the system's monotonic clock.
+Prints one line of JSON.  What is added to the daemon: notes around every tick, and, with a witness, an output at the
+very end that sends (tick number, value of the first channel's newest sample in µV, that sample's time) from the window
+that this tick's features were computed from.  Times are those of the system's monotonic clock.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.common import percentiles
@@ -23,62 +24,67 @@ WITNESS = struct.Struct("<8sqdd")
 MARK = b"#witness"
 
 
+START_S = 2.0  # libraries are being loaded and devices opened: told apart
+
+
 def main() -> None:
     from brainmusic_daemon import config as configuration
     from brainmusic_daemon.service.daemon import Daemon
-    from brainmusic_daemon.service.metrics import Histogram
-
-    class Kept(Histogram):
-        """A histogram that keeps the values too."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.values: list[float] = []
-
-        def add(self, seconds: float) -> None:
-            super().add(seconds)
-            self.values.append(seconds)
-
-    class Lateness(Kept):
-        """Notes with every tick how many had been missed by then."""
-
-        def __init__(self, noted: Callable[[], None]) -> None:
-            super().__init__()
-            self._noted = noted
-
-        def add(self, seconds: float) -> None:
-            super().add(seconds)
-            self._noted()
 
     seconds, port, name, *overrides = sys.argv[1:]
     config = configuration.load(name, overrides)
-    if int(port):
-        config.outputs["witness"] = Witness(int(port))  # type: ignore[index]  last: sent after all that is measured
+    witness = Witness(int(port)) if int(port) else None
+    if witness is not None:
+        config.outputs["witness"] = witness  # type: ignore[index]  last: sent after all that is measured
     daemon = Daemon(config)
-    missed: list[int] = []
-    daemon.ticker.lateness = lateness = Lateness(lambda: missed.append(daemon.ticker.missed))
-    daemon.ticker.duration = duration = Kept()
-    daemon.session.latency = latency = Kept()
-    if int(port):
-        config.outputs["witness"].watch(daemon)  # type: ignore[attr-defined]
+    ticks = Ticks(daemon)
+    if witness is not None:
+        witness.watch(daemon)
     daemon.run(threading.Event(), seconds=float(seconds))
-    settled = slice(next(i for i, gone in enumerate(missed) if i + gone >= 100), None)  # the start-up is told apart
     print(
         json.dumps(
             {
+                "all": ticks.summary(0.0),
+                "settled": ticks.summary(START_S),
                 "counters": daemon.ticker.counters(),
-                "lateness": percentiles(lateness.values[settled]),
-                "within_2_ms": sum(late <= 0.002 for late in lateness.values[settled]) / len(lateness.values[settled]),
-                "within_2_ms_all": sum(late <= 0.002 for late in lateness.values) / len(lateness.values),
-                "missed_settled": missed[-1] - missed[settled.start],
-                "duration": percentiles(duration.values[settled]),
-                "latency": percentiles(latency.values[settled]),
                 "source": daemon.session.counters(),
                 "outputs": daemon.host.counters(),
                 "lost": dict(daemon.host.lost),
             }
         )
     )
+
+
+class Ticks:
+    """Every tick's deadline, beginning and end, noted around the daemon's own tick."""
+
+    def __init__(self, daemon: Any) -> None:
+        self._period = daemon.config.tick
+        self._noted: list[tuple[float, float, float, float]] = []  # deadline, begun, ended, newest sample's time
+        now, inner, session, noted = daemon.clock.now, daemon.ticker.tick, daemon.session, self._noted
+
+        def tick(deadline: float) -> None:
+            begun = now()
+            inner(deadline)
+            frame = session.frame
+            noted.append((deadline, begun, now(), frame.features.sample_time if frame else -math.inf))
+
+        daemon.ticker.tick = tick
+
+    def summary(self, since: float) -> dict[str, Any]:
+        """Return what happened to the deadlines after `since` (session seconds)."""
+        noted = [tick for tick in self._noted if tick[0] >= since]
+        due = round((noted[-1][0] - noted[0][0]) / self._period) + 1
+        within = sum(begun - deadline <= 0.002 for deadline, begun, _, _ in noted)
+        ages = [ended - sampled for _, _, ended, sampled in noted if math.isfinite(sampled)]
+        return {
+            "due": due,
+            "missed": due - len(noted),
+            "within_2_ms": within / due,
+            "lateness": percentiles([begun - deadline for deadline, begun, _, _ in noted]),
+            "duration": percentiles([ended - begun for _, begun, ended, _ in noted]),
+            "latency": percentiles(ages) if ages else {},
+        }
 
 
 class Witness:

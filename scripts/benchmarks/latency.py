@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import socket
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.common import Options, Row, child, free_port, lsl_environment, percentiles, settings, told
+from benchmarks.common import CHECKOUT, Options, Row, child, free_port, lsl_environment, percentiles, told
 from benchmarks.inside import MARK, WITNESS
 
 N_CHANNELS, TICK_MS = 8, 20.0
@@ -36,7 +38,7 @@ def _rows(where: str, newest: list[float], every: list[float], inside: Mapping[s
     rows[0] = Row(
         rows[0].what,
         limits,
-        f"{rows[0].measured} (the daemon's own figure, until handed over: {told(inside['latency'])})",
+        f"{rows[0].measured} (inside the daemon, until handed over: {told(inside['settled']['latency'])})",
         rows[0].met,
         {**rows[0].values, "inside": inside},
     )
@@ -75,7 +77,7 @@ def over_lsl(seconds: float) -> tuple[list[float], list[float], Mapping[str, Any
     newest = [arrived - times[number] for arrived, number in seen]
     every = [
         arrived - times[number]
-        for (_, before), (arrived, last) in zip(seen, seen[1:], strict=False)
+        for (_, before), (arrived, last) in itertools.pairwise(seen)
         for number in range(before + 1, last + 1)
     ]
     return newest, every, inside
@@ -98,23 +100,17 @@ def from_simulator(seconds: float) -> tuple[list[float], list[float], Mapping[st
     seen = [(arrived, sampled) for arrived, sampled in seen if arrived > begin]
     newest = [arrived - sampled for arrived, sampled in seen]
     every = []
-    for (_, before), (arrived, last) in zip(seen, seen[1:], strict=False):
+    for (_, before), (arrived, last) in itertools.pairwise(seen):
         every += [arrived - last + k / RATE_HZ for k in range(round((last - before) * RATE_HZ))]
     return newest, every, inside
 
 
 def _path() -> str:
-    import os
-
-    from benchmarks.common import CHECKOUT
-
     return os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "scripts")])
 
 
 def _receiver(port: int, seconds: float) -> subprocess.Popen[str]:
     """Start a process that receives, before anything is sent."""
-    import os
-
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.latency", str(port), str(seconds)],
         env={**os.environ, "PYTHONPATH": _path()},

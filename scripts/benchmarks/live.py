@@ -1,4 +1,4 @@
-"""Recordings replayed over LSL in; what Pure Data received from the daemon while the eyes were open and closed, out."""
+"""Recordings replayed over LSL in; what Pure Data received from the daemon, eyes open and closed, out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Absent, Options, Row, brainmusic, free_port, lsl_environment, recordings, settings, started
+from benchmarks.common import (
+    Absent,
+    Options,
+    Row,
+    brainmusic,
+    free_port,
+    lsl_environment,
+    recordings,
+    settings,
+    started,
+)
 
 RAW, ALPHA, PITCH = "feature/raw.alpha.occipital", "feature/alpha.occipital", "control/fundamental_frequency"
 SETTLED_S = 3.0  # after a stream has come (back): the window fills, the controls follow

@@ -37,6 +37,30 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
 
 
+class Others:
+    """How much of the machine other programs took since this was made: figures are only as good as it was quiet."""
+
+    def __init__(self) -> None:
+        self._begin = self._now()
+
+    def share(self) -> float | None:
+        """Return 0..1, None where the system does not tell; programs that we started count once they have ended."""
+        if self._begin is None or (now := self._now()) is None:
+            return None
+        total, busy, own = (end - begin for begin, end in zip(self._begin, now, strict=True))
+        return max(0.0, (busy - own) / total) if total > 0 else None
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        try:
+            with Path("/proc/stat").open() as file:
+                ticks = [int(field) for field in file.readline().split()[1:9]]
+        except (OSError, ValueError):
+            return None
+        seconds = [count / os.sysconf("SC_CLK_TCK") for count in ticks]
+        return sum(seconds), sum(seconds) - seconds[3] - seconds[4], sum(os.times()[:4])
+
+
 def _system() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]

@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 import time
+import traceback
 from typing import Any
 
 from benchmarks import machine
@@ -24,22 +25,36 @@ def main() -> None:
     chosen = parser.parse_args()
     options = Options(seconds=8.0, runs=2) if chosen.quick else Options()
     rows: list[tuple[str, Row]] = []
+    shares: dict[str, float] = {}
+    failed = False
     for name in chosen.only:
         print(f"{name} … (load {machine.load()})", file=sys.stderr, flush=True)
-        begun = time.monotonic()
+        begun, others = time.monotonic(), machine.Others()
         try:
             found: list[Row] = importlib.import_module(f"benchmarks.{name}").measure(options)
         except Absent as why:
             found = [Row(name, "", f"not measured: {why}")]
-        print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        except Exception as error:  # noqa: BLE001 - the others are measured all the same
+            failed = True
+            found = [Row(name, "", f"failed: {str(error).strip().splitlines()[-1]}", met=False)]
+            traceback.print_exc()
+        if (share := others.share()) is not None:
+            shares[name] = round(share, 3)
+        took = f"{name}: {time.monotonic() - begun:.0f} s, other programs took {100 * shares.get(name, 0):.0f} %"
+        print(f"{took} of the machine", file=sys.stderr, flush=True)
         rows += [(name, row) for row in found]
         for row in found:
             print(f"  {row.what}: {row.measured}", file=sys.stderr, flush=True)
     about = machine.describe()
+    if shares:
+        about["share of the machine that other programs took"] = ", ".join(
+            f"{name} {100 * share:.0f} %" for name, share in shares.items()
+        )
     if chosen.json:
         print(json.dumps({"machine": about, "rows": [{"name": n, **row.as_dict()} for n, row in rows]}, indent=1))
     else:
         print(as_table(about, rows))
+    sys.exit(1 if failed else 0)
 
 
 def as_table(about: dict[str, Any], rows: list[tuple[str, Row]]) -> str:

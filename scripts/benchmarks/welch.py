@@ -20,7 +20,8 @@ def measure(options: Options) -> list[Row]:
     rows = []
     for subject in ("S001", "S002"):
         files = [folder / f"{subject}R0{run}.edf" for run in (1, 2)]
-        ours, theirs = (closed / opened for opened, closed in zip(*[(_rendered(f), _welch(f)) for f in files]))
+        (opened, opened_welch), (closed, closed_welch) = [(_rendered(file), _welch(file)) for file in files]
+        ours, theirs = closed / opened, closed_welch / opened_welch
         rows.append(
             Row(
                 f"eyes closed over open, `raw.alpha.occipital`, {subject}, through `render`",
