@@ -14,6 +14,7 @@ from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError, Mapper, Output, Source
 
 Hz = Annotated[float, Field(ge=0.1, le=1000)]
+Delay = Annotated[float, Field(ge=0, le=2000)]
 BANDS: Mapping[str, tuple[float, float]] = {
     "delta": (1.0, 4.0),
     "theta": (4.0, 8.0),
@@ -41,6 +42,9 @@ class FeaturesConfig(_Section):
     """What is taken from the signal, and with how much delay."""
 
     delay_ms: float = Field(75.0, ge=0, le=2000, description="designed analysis delay of the kernels, ms")
+    delays_ms: dict[str, Delay] = Field(default_factory=dict, description="other delays for single bands, ms")
+    fidelity: float = Field(0.9, ge=0, lt=1, description="a band waits longer for this correlation; 0: it does not")
+    learn_s: float = Field(60.0, ge=0, le=600, description="learn the spectrum for the kernels this long, s; 0: never")
     kernel_s: float = Field(1.0, ge=0.1, le=8, description="length of the kernels, s")
     bands: dict[str, tuple[Hz, Hz]] = Field(default_factory=lambda: dict(BANDS), description="band edges, Hz")
     reference: str | list[str] = Field("none", description="none, average, linked (mastoids or ears), or channel names")
@@ -73,6 +77,9 @@ class FeaturesConfig(_Section):
                 raise ValueError(f"band '{name}' is {low} to {high} Hz: the lower edge comes first")
             if not name.isidentifier():
                 raise ValueError(f"band name {name!r}: letters, digits and _ only")
+        for name in self.delays_ms:
+            if name not in self.bands:
+                raise ValueError(f"delays_ms: there is no band '{name}'{registry.did_you_mean(name, [*self.bands])}")
         return self
 
 
@@ -86,6 +93,16 @@ class QualityConfig(_Section):
     good_share: float = Field(0.25, ge=0, le=1, description="share of good channels that the music needs")
     hold_s: float = Field(2.0, ge=0, description="hold the controls this long before they glide to rest, s")
     glide_s: float = Field(1.0, gt=0, description="time constant of the glide to rest and back, s")
+
+
+class ArtifactsConfig(_Section):
+    """What is no brain, and is taken out of the features or bridged."""
+
+    enabled: bool = Field(True, description="take blinks, glances, muscles and cables out of the features")
+    blink_uv: float = Field(35.0, gt=0, description="deflection of the foremost electrodes that may be a blink, µV")
+    muscle_ratio: float = Field(16.0, gt=1, description="muscle power over the usual above this: a clench")
+    pop_uv: float = Field(150.0, gt=0, description="step from one sample to the next above this: a cable, µV")
+    moved_uv: float = Field(250.0, gt=0, description="deflection that is no eye's above this: an electrode moved, µV")
 
 
 class BaselineConfig(_Section):
@@ -102,6 +119,7 @@ class Config:
     session: SessionConfig
     features: FeaturesConfig
     quality: QualityConfig
+    artifacts: ArtifactsConfig
     baseline: BaselineConfig
     source: Source
     mapper: Mapper
@@ -119,6 +137,7 @@ _SECTIONS: Mapping[str, type[_Section]] = {
     "session": SessionConfig,
     "features": FeaturesConfig,
     "quality": QualityConfig,
+    "artifacts": ArtifactsConfig,
     "baseline": BaselineConfig,
 }
 _TABLES = (*_SECTIONS, "source", "mapper", "output")

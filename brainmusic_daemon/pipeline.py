@@ -44,6 +44,11 @@ class Pipeline:
         self.mapper.prepare(made.names, self.config.tick)
         self.bank = made  # last: from here on a tick uses it
 
+    def improve(self) -> None:
+        """Take up what was learned about the person meanwhile, if there is anything new.  Some ms; not for the tick."""
+        if self.bank is not None:
+            self.bank.improve()
+
     @property
     def n_taps(self) -> int:
         """Length of the window that a tick needs, in samples."""

@@ -9,12 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from brainmusic_daemon.api import Features, FloatArray, State, StreamInfo, Window
-from brainmusic_daemon.features import montage, reference
+from brainmusic_daemon.features import delays, montage, reference
+from brainmusic_daemon.features.artifacts import Artifacts
 from brainmusic_daemon.features.baseline import Baseline
 from brainmusic_daemon.features.gate import Gate
 from brainmusic_daemon.features.montage import Setup
 from brainmusic_daemon.features.quality import PERIOD_S, Quality
 from brainmusic_daemon.features.spectral import Analysis, SpectralBank
+from brainmusic_daemon.features.spectrum import Learner, learner
+
+_FADE_S = 1.0  # from one design of the kernels to the next
 
 
 class Feature(Protocol):
@@ -44,11 +48,15 @@ class FeatureBank:
         spectral: SpectralBank,
         derived: dict[str, Feature],
         quality: Quality,
+        artifacts: Artifacts | None,
         gate: Gate,
         memory_s: float,
+        learner: Learner | None = None,
     ) -> None:
+        """`learner`: learns the spectrum for better kernels; None: they stay as they are."""
         setup = replace(setup, n_taps=spectral.n_taps)
         self.setup, self.spectral, self.quality, self.gate = setup, spectral, quality, gate
+        self.artifacts = artifacts
         found = [(name, feature) for name, feature in derived.items() if feature.prepare(setup)]
         # those judged on their logarithm first, behind the band powers: the baseline takes them in one stretch
         found.sort(key=lambda item: item[1].scale != "log")
@@ -66,6 +74,7 @@ class FeatureBank:
         self._n_banded = len(banded)
         self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
         self._judge_every = max(1, round(PERIOD_S / setup.tick))
+        self._learner = learner
         self._ticks = 0
         self._share = 0.0  # of good channels
         self._silent = np.zeros(len(info.channels))
@@ -81,7 +90,10 @@ class FeatureBank:
         state = self.gate.update(alive=alive, share=self._share, filled=filled, learned_s=self.baseline.seconds)
         if alive:
             learn = state in (State.GOOD, State.CALIBRATING) and filled
+            learn = learn and not (self.artifacts is not None and self.artifacts.busy)
             self.baseline.update(values[self._n :], self.setup.tick, learn, values[: self._n])
+            if learn and self._learner is not None:
+                self._learner.tick(window, self.quality.weights)
         self._values = values
         return Features(
             time=time,
@@ -95,6 +107,14 @@ class FeatureBank:
             events=tuple(self.spectral.analysis.events) if alive else (),
         )
 
+    def improve(self) -> None:
+        """Design the kernels anew once enough of the person's spectrum is known.  Some ms, beside the tick."""
+        learner = self._learner
+        if learner is not None and learner.full:
+            self._learner = None
+            if (density := learner.spectrum(self.spectral.prior)) is not None:
+                self.spectral.install(self.spectral.redesigned(density), round(_FADE_S / self.setup.tick))
+
     def _analyse(self, window: Window, raw: FloatArray) -> None:
         analysis = self.spectral.analyse(window)
         analysis.events.clear()
@@ -105,6 +125,8 @@ class FeatureBank:
             self.spectral.set_weights(self.quality.weights)
             self._share = float((self.quality.weights >= 0.5).mean())
         self._ticks += 1
+        if self.artifacts is not None:
+            self.artifacts.mend(window, analysis, self.quality.weights >= 0.5)
         self.spectral.pool()
         raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
@@ -130,9 +152,10 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
     )
     spectral = SpectralBank(
         setup,
-        [features.delay_ms / 1000] * len(usable),
+        [*delays.configured(features, usable).values()],
         features.kernel_s,
         reference=referenced,
+        prior=delays.expected(usable),
     )
     judge = Quality(
         len(info.channels),
@@ -141,6 +164,9 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
         noise_uv=quality.noise_uv,
         mains_ratio=quality.mains_ratio,
     )
+    artifacts = None
+    if config.artifacts.enabled:
+        artifacts = Artifacts(spectral, **config.artifacts.model_dump(exclude={"enabled"}))
     gate = Gate(
         good_share=quality.good_share,
         hold_s=quality.hold_s,
@@ -148,4 +174,14 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
         settle_s=baseline.settle_s,
         tick=tick,
     )
-    return FeatureBank(info, setup, spectral, derived, judge, gate, baseline.memory_s)
+    return FeatureBank(
+        info,
+        setup,
+        spectral,
+        derived,
+        judge,
+        artifacts,
+        gate,
+        baseline.memory_s,
+        learner(setup, spectral, features.learn_s),
+    )

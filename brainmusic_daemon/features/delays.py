@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,20 @@ class Promise:
     leakage: float  # share of the expected output power that comes from outside the band
 
 
+def expected(bands: Mapping[str, tuple[float, float]]) -> Prior:
+    """Return the spectrum that is expected of anybody with these bands: alpha's peak is where the alpha band is."""
+    low, high = bands.get("alpha", (8.0, 13.0))
+    return Prior(alpha_hz=math.sqrt(low * high))
+
+
+def configured(features: Any, bands: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Return each band's delay in seconds from the configuration's section `features`."""
+    wanted = {name: ms / 1000 for name, ms in features.delays_ms.items() if name in bands}
+    return choose(
+        bands, features.delay_ms / 1000, kernel_s=features.kernel_s, fidelity=features.fidelity, wanted=wanted
+    )
+
+
 def choose(
     bands: Mapping[str, tuple[float, float]],
     delay: float,
@@ -46,7 +61,7 @@ def choose(
     shortest delay that reaches it, within half a second and half a kernel.  A fidelity of 0 leaves all at `delay`.
     It follows from the settings and the expected spectrum alone, so that a set-up has the same delays on every head.
     """
-    prior = prior or Prior()
+    prior = prior or expected(bands)
     chosen = {}
     for name, (low, high) in bands.items():
         chosen[name] = (wanted or {}).get(name, delay)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from brainmusic_daemon.api import Event, FloatArray, Window
 from brainmusic_daemon.features import compiled, kernels
-from brainmusic_daemon.features.kernels import ComplexArray, Prior
+from brainmusic_daemon.features.kernels import ComplexArray, Density, Prior
 from brainmusic_daemon.features.montage import Indices, Setup
 
 
@@ -39,6 +40,17 @@ class Analysis:
         return np.asarray(self.products[:, :n_bands] + 1j * self.products[:, n_kernels : n_kernels + n_bands])
 
 
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Kernels of one design, ready for the tick."""
+
+    prior: Density  # what they were designed by
+    bands: ComplexArray  # (n_taps, n_bands)
+    gain: FloatArray  # (n_bands,) share of the expected power that they let through
+    W: FloatArray  # (n_taps, 2·n_kernels) float32: bands, then mains
+    scale: FloatArray  # (n_bands,) amplitude² of a sine → its mean square; what a kernel lets through → all
+
+
 class SpectralBank:
     """Kernels for the bands, and for mains, stacked into one matrix W: a tick is `window.T @ W`.
 
@@ -52,32 +64,75 @@ class SpectralBank:
         kernel_s: float,
         *,
         reference: Indices | None = None,
-        prior: Prior | None = None,
+        prior: Density | None = None,
     ) -> None:
         """Design the kernels; `delays` in seconds, one per band.
 
-        `reference`: channels whose mean is subtracted from all, the good ones; on the products, as both are linear.
+        `reference`: channels whose good ones' mean is subtracted from all; on the products, as both are linear.
         """
-        prior = prior or Prior()
         self.setup = setup
         self.n_taps = round(kernel_s * setup.samplerate)
-        nyquist = setup.samplerate / 2
-        lines = [line for line in prior.mains_hz if line < nyquist - 2]
-        edges = [*setup.bands.values(), *((line - 1, line + 1) for line in lines)]
-        delays = [*delays, *[kernel_s / 2] * len(lines)]  # contact may be judged slowly: mid-window is the sharpest
-        every = kernels.design(edges, setup.samplerate, self.n_taps, delays, prior)
-        self.kernels = every[:, : len(setup.bands)]
-        self.gain = kernels.band_gain(self.kernels, setup.bands, setup.samplerate, prior)
-        self._W = kernels.stack(every)
+        self.delays = dict(zip(setup.bands, delays, strict=True))
+        self._made = self.redesigned(prior or Prior())
+        self._incoming: tuple[Kernels, int] | None = None  # and in how many ticks
+        self._W, self._scale = self._made.W.copy(), self._made.scale.copy()
         self._n_bands = len(setup.bands)
-        self._scale = 0.5 / self.gain  # amplitude² of a sine → its mean square; what the kernel lets through → all
         self._reference = reference
         self._reference_shares = np.zeros(len(setup.channels), np.float32)
         self._members = np.concatenate([*setup.pools.values()])
         self._starts = np.cumsum([0, *(len(members) for members in setup.pools.values())])
         self._shares = np.zeros(len(self._members))
-        self.analysis = Analysis(setup, every.shape[1])
+        self.analysis = Analysis(setup, self._W.shape[1] // 2)
         self.set_weights(np.ones(len(setup.channels)))
+
+    @property
+    def prior(self) -> Density:
+        """Return the spectrum that the kernels in use were designed by."""
+        return self._made.prior
+
+    @property
+    def kernels(self) -> ComplexArray:
+        """Return the kernels in use (n_taps, n_bands)."""
+        return self._made.bands
+
+    @property
+    def gain(self) -> FloatArray:
+        """Return the share of the expected power that the kernels in use let through, per band."""
+        return self._made.gain
+
+    @property
+    def scale(self) -> FloatArray:
+        """Return what the squared products of this tick are multiplied by, per band; the array stays the same one."""
+        return self._scale
+
+    def redesigned(self, prior: Density) -> Kernels:
+        """Return kernels for the same bands and delays, designed by another spectrum.  Some ms; from any thread."""
+        setup = self.setup
+        lines = [line for line in prior.mains_hz if line < setup.samplerate / 2 - 2]
+        edges = [*setup.bands.values(), *((line - 1, line + 1) for line in lines)]
+        # contact may be judged slowly: mid-window is the sharpest
+        delays = [*self.delays.values(), *[self.n_taps / setup.samplerate / 2] * len(lines)]
+        every = kernels.design(edges, setup.samplerate, self.n_taps, delays, prior)
+        bands = every[:, : len(setup.bands)]
+        gain = kernels.band_gain(bands, setup.bands, setup.samplerate, prior)
+        return Kernels(prior, bands, gain, kernels.stack(every), 0.5 / gain)
+
+    def install(self, made: Kernels, ticks: int) -> None:
+        """Move over to other kernels within so many ticks, from the next one on; from any thread.
+
+        The kernels themselves are cross-faded: those of one band have the same delay, hence the same phase, and as the
+        weighted error is convex, no mixture is worse than the worse of the two.
+        """
+        self._incoming = made, max(ticks, 1)
+
+    def _fade(self, incoming: tuple[Kernels, int]) -> None:
+        made, left = incoming
+        self._W += (made.W - self._W) / np.float32(left)
+        self._scale += (made.scale - self._scale) / left
+        self._incoming = (made, left - 1) if left > 1 else None
+        if left == 1:
+            self._W[:], self._scale[:] = made.W, made.scale
+            self._made = made
 
     def set_weights(self, weights: FloatArray) -> None:
         """Say how far each channel is trusted, 0..1; averages follow with the next tick."""
@@ -99,6 +154,8 @@ class SpectralBank:
         analysis = self.analysis
         analysis.window = window
         products = analysis.products
+        if self._incoming is not None:
+            self._fade(self._incoming)
         np.dot(window.samples.T, self._W, out=products)
         if self._reference is not None:
             products -= self._reference_shares @ products
