@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import CONTROL, Control
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.features import delays, kernels
+from brainmusic_daemon.features.delays import Promise
 from brainmusic_daemon.mapping.expression import nearest
 from brainmusic_daemon.mapping.route import Route
 from brainmusic_daemon.mapping.smoothing import Smoothing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+_ASSUMED_HZ = 250.0  # no headset is asked: most of the affordable ones have this rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class Description:
     delay_ms: float
     kernel_s: float
     bands: Mapping[str, tuple[float, float]]
+    samplerate: float  # Hz: the source's where it is set, else assumed
+    assumed: bool
+    promises: Mapping[str, Promise]  # what each band's kernel is good for
+    waits: tuple[str, ...]  # what is to be said about bands that are later than `delay_ms`, or fall short
     drives: tuple[Drive, ...]
     resting: tuple[str, ...]  # controls that nothing drives
     remarks: tuple[str, ...]
@@ -58,6 +66,8 @@ def describe(config: Config) -> Description:
         for control in config.mapper.controls
     )
     driven = {drive.control.name for drive in drives}
+    stated = float(getattr(config.source, "samplerate", 0.0) or 0.0)
+    promises = _promises(config.features, stated or _ASSUMED_HZ)
     return Description(
         origin=config.origin,
         source=_settings(config.source),
@@ -67,10 +77,36 @@ def describe(config: Config) -> Description:
         delay_ms=config.features.delay_ms,
         kernel_s=config.features.kernel_s,
         bands=dict(config.features.bands),
+        samplerate=stated or _ASSUMED_HZ,
+        assumed=not stated,
+        promises=promises,
+        waits=tuple(_waits(config.features, promises)),
         drives=drives,
         resting=tuple(name for name in CONTROL if name not in driven),
         remarks=tuple(_remarks(config, routes)),
     )
+
+
+def _promises(features: Any, samplerate: float) -> dict[str, Promise]:
+    """Design the kernels as a headset of this rate would have them, and say what can be expected of them."""
+    bands = {name: edges for name, edges in features.bands.items() if edges[0] < samplerate / 2 - 1}
+    chosen, prior = delays.configured(features, bands), delays.expected(bands)
+    made = kernels.design(
+        [*bands.values()], samplerate, round(features.kernel_s * samplerate), [*chosen.values()], prior
+    )
+    return delays.promises(made, bands, chosen, samplerate, prior)
+
+
+def _waits(features: Any, promises: Mapping[str, Promise]) -> Iterator[str]:
+    fidelity = features.fidelity
+    for name, promise in promises.items():
+        late, ms = promise.delay > features.delay_ms / 1000 + 1e-6, 1000 * promise.delay
+        if name in features.delays_ms:
+            continue
+        if late and promise.correlation >= fidelity - 0.005:
+            yield f"{name} waits {ms:.0f} ms: what features.fidelity = {fidelity:g} takes (0: no band waits)"
+        elif promise.correlation < fidelity - 0.005:
+            yield f"{name}: fidelity {fidelity:g} is out of reach; {ms:.0f} ms gives {promise.correlation:.2f}"
 
 
 def rise_s(span: float, time_s: float, slew: float) -> float:
@@ -149,17 +185,38 @@ def render(found: Description) -> RenderableType:
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
     bands = ", ".join(f"{name} {low:g}-{high:g}" for name, (low, high) in found.bands.items())
+    others = ", ".join(
+        f"{name} {1000 * promise.delay:.0f}"
+        for name, promise in found.promises.items()
+        if abs(1000 * promise.delay - found.delay_ms) > 1e-3
+    )
+    others = f"; {others} ms" if others else ""
     rows = [
         ("configuration", found.origin),
         ("source", found.source),
         ("tick", f"{found.tick_ms:g} ms"),
-        ("analysis delay", f"{found.delay_ms:g} ms (designed; kernels of {found.kernel_s:g} s)"),
+        ("analysis delay", f"{found.delay_ms:g} ms (designed; kernels of {found.kernel_s:g} s){others}"),
         ("bands", f"{bands} Hz"),
         *((f"output {name}", text) for name, text in found.outputs.items()),
         ("mapper", found.mapper),
     ]
     for name, fact in rows:
         facts.add_row(Text(name), Text(fact))
+
+    rate = f"at {found.samplerate:g} Hz" + (", assumed" if found.assumed else "")
+    heard = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", caption_justify="left")
+    for title in (f"band ({rate})", "delay", "expected r", "settles in", "mains", "at 0.1 Hz"):
+        heard.add_column(title, no_wrap=title == "delay", justify="left" if title.startswith("band") else "right")
+    for name, promise in found.promises.items():
+        low, high = found.bands[name]
+        heard.add_row(
+            Text(f"{name} {low:g}-{high:g} Hz"),
+            Text(f"{1000 * promise.delay:.0f} ms"),
+            Text(f"{promise.correlation:.2f}"),
+            Text(f"{1000 * promise.settling:.0f} ms"),
+            Text(f"-{min(promise.mains_db, 99):.0f} dB"),
+            Text(f"{max(promise.drift_db, -99):.0f} dB"),
+        )
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for title in ("control\n  range", "from\n  input, curve", "10-90 % rise\n  smoothing, slew"):
@@ -176,4 +233,5 @@ def render(found: Description) -> RenderableType:
             Text(f"{speed}\n  {drive.smoothing.time_s:g} s, max {drive.slew:g}{unit}/s{zone}"),
         )
     last = [Text(f"At rest, driven by nothing: {', '.join(found.resting)}.")] if found.resting else []
-    return Group(facts, "", table, "", *last, *(Text(f"Note: {remark}") for remark in found.remarks))
+    waits = [Text(f"{wait[:1].upper()}{wait[1:]}.") for wait in found.waits]
+    return Group(facts, "", heard, *waits, "", table, "", *last, *(Text(f"Note: {remark}") for remark in found.remarks))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from brainmusic_daemon.api import CONTROL
 from brainmusic_daemon.service.daemon import Daemon
+from brainmusic_daemon.service.session import Session
 
 _SHOWN_FEATURES = ("engagement", "asymmetry", "theta_alpha", "activation", "connectivity")
 _NAMES = {"fundamental_frequency": "pitch", "noise_amount": "noise", "attack_time": "attack"}
@@ -31,7 +32,8 @@ class Status:
     quality: tuple[tuple[str, float], ...]  # channel, 0..1
     features: tuple[tuple[str, float], ...]  # name, 0..1
     drives: tuple[Driven, ...]
-    analysis_delay_ms: float
+    analysis_delay_ms: float  # of every band that is not named in `band_delays_ms`
+    band_delays_ms: dict[str, float]
     latency: dict[str, float]  # newest sample → handed to the outputs
     jitter: dict[str, float]  # lateness of the ticks
     ticks: dict[str, float]
@@ -65,6 +67,7 @@ def snapshot(daemon: Daemon) -> Status:
             for name in driven
         ),
         analysis_delay_ms=daemon.config.features.delay_ms,
+        band_delays_ms=_other_delays(session),
         latency=session.latency.summary(),
         jitter=daemon.ticker.lateness.summary(),
         ticks=daemon.ticker.counters(),
@@ -72,6 +75,13 @@ def snapshot(daemon: Daemon) -> Status:
         outputs=daemon.host.counters(),
         lost=dict(daemon.host.lost),
     )
+
+
+def _other_delays(session: Session) -> dict[str, float]:
+    """Return the delay of each band that has another than `features.delay_ms`."""
+    bank, usual = session.pipeline.bank, session.config.features.delay_ms
+    found = {name: round(1000 * delay, 1) for name, delay in bank.spectral.delays.items()} if bank else {}
+    return {name: delay for name, delay in found.items() if delay != usual}
 
 
 def _source(message: str, info: object) -> str:
@@ -98,8 +108,10 @@ def timing(shown: Status) -> str:
         if name.startswith("listening.") and not listening
     ]
     trouble += f"   nobody listens at {', '.join(alone)}" if alone else ""
+    others = ", ".join(f"{name} {delay:.0f}" for name, delay in shown.band_delays_ms.items())
+    others = f" ({others})" if others else ""
     return (
-        f"latency  analysis {shown.analysis_delay_ms:g} ms + system {shown.latency['p50_ms']:.1f} ms "
+        f"latency  analysis {shown.analysis_delay_ms:g} ms{others} + system {shown.latency['p50_ms']:.1f} ms "
         f"(99 %: {shown.latency['p99_ms']:.1f})   ticks {ticks['ticks']:g}, late {ticks['late']:g}, "
         f"missed {ticks['missed']:g}   glitches {trouble}"
     )
