@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.api import StreamInfo, Window
-from brainmusic_daemon.config import BaselineConfig, FeaturesConfig, QualityConfig
+from brainmusic_daemon.config import ArtifactsConfig, BaselineConfig, FeaturesConfig, QualityConfig
 from brainmusic_daemon.features import bank
 from brainmusic_daemon.registry import build, names
 
@@ -46,6 +46,7 @@ class Sections:
     def __init__(self, tick: float = 0.02, **features: object) -> None:
         self.features = FeaturesConfig.model_validate(features)
         self.quality = QualityConfig()
+        self.artifacts = ArtifactsConfig()
         self.baseline = BaselineConfig()
         self.tick = tick
 
