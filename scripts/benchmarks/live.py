@@ -58,10 +58,12 @@ def _row(subject: str, opened: Heard, closed: Heard) -> Row:
         f"medians open → closed: `raw.alpha.occipital` {opened.median(RAW):.1f} → {closed.median(RAW):.1f} µV² "
         f"(× {raw:.1f}); `alpha.occipital` {opened.median(ALPHA):.2f} → {closed.median(ALPHA):.2f}, above 0.5 "
         f"for {100 * shares[0]:.0f} → {100 * shares[1]:.0f} % of the time; pitch {opened.median(PITCH):.0f} → "
-        f"{closed.median(PITCH):.0f} Hz; told apart by one tick at an area of {_area(opened, closed):.3f}",
-        raw > 2 and _area(opened, closed) > 0.8 and _area(closed, opened, PITCH) > 0.6,
+        f"{closed.median(PITCH):.0f} Hz; area under the ROC curve of a single tick: "
+        f"raw {_area(opened, closed, RAW):.2f}, 0..1 {_area(opened, closed):.2f}, pitch {_area(closed, opened, PITCH):.2f}",
+        raw > 2 and _area(opened, closed, RAW) > 0.8 and closed.median(ALPHA) - opened.median(ALPHA) > 0.1,
         {
             "raw_ratio": raw,
+            "area_raw": _area(opened, closed, RAW),
             "area_alpha": _area(opened, closed),
             "area_pitch": _area(closed, opened, PITCH),
             "received": [len(heard.values[RAW]) for heard in (opened, closed)],
