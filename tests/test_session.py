@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,35 @@ def test_rendering_without_outputs_counts_states() -> None:
     done = render(configuration.resolve({**configured().tables}), {}, seconds=2.0)
     assert sum(done.states.values()) == pytest.approx(1.0)
     assert done.seconds == pytest.approx(2.0)
+
+
+def test_an_output_that_breaks_its_promise_on_opening_is_told_and_tried_again() -> None:
+    broken, good = Listener(), Listener()
+    broken.refuse = [ValueError("unexpected")]
+    made, changes = host(broken=broken, good=good)
+    made.start()
+    deadline = time.monotonic() + 10
+    while not (broken.opened and good.opened) and time.monotonic() < deadline:
+        assert "broken" not in made.lost or made.lost["broken"] == (
+            "output 'broken' failed to open: ValueError: unexpected"
+        )
+        time.sleep(0.01)
+    made.stop()
+    assert broken.opened == good.opened == 1 and made.all_tried and changes[-1] == ()
+
+
+def test_an_output_that_opens_after_the_stop_is_closed_again() -> None:
+    go = threading.Event()
+
+    class Slow(Listener):
+        def open(self, clock: Clock, info: StreamInfo) -> None:
+            go.wait(10)
+            super().open(clock, info)
+
+    slow = Slow()
+    made, changes = host(slow=slow)
+    made.start()
+    made._stop.set()
+    go.set()
+    made._threads[0].join(timeout=10)
+    assert (slow.opened, slow.closed) == (1, 1) and changes == []

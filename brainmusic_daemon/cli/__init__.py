@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
+from contextlib import suppress
+from typing import NoReturn
 
 # Small matrices are faster on one thread, and the tick must not wait for a pool; set before numpy is first imported.
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line; every failure that a user can cause ends in one message and its exit code."""
+    try:
+        code = _command()
+    except KeyboardInterrupt:  # also while libraries are still being loaded
+        code = 130
+    _leave(code)
+
+
+def _command() -> int:
+    """Parse the arguments, run the command, return the exit code."""
     import typer
 
     from brainmusic_daemon import __version__
@@ -42,11 +55,26 @@ def main() -> None:
         app.command()(command)
     try:
         app()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # the reader of a pipe has seen enough
+            return 0
+        return leaving.code if isinstance(leaving.code, int) else 0
     except BrainmusicError as error:
         sys.stderr.write(f"brainmusic: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return error.exit_code
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process.
+
+    A driver that hangs, or a compiler at work, may still hold a thread.  The interpreter's own farewell would take the
+    ground from under it, and it would crash in C code: so the process ends at once then, with everything written out.
+    """
+    if all(not thread.daemon for thread in threading.enumerate()):
+        sys.exit(code)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+            stream.flush()
+    os._exit(code)

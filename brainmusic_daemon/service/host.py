@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from brainmusic_daemon.api import BrainmusicError, Clock, ConfigError, Output, OutputLost, StreamInfo
@@ -11,6 +12,7 @@ from brainmusic_daemon.api import BrainmusicError, Clock, ConfigError, Output, O
 _log = logging.getLogger(__name__)
 
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
+_PATIENCE_S = 2.0  # of `stop`, with outputs that are still being opened
 
 
 class OutputHost:
@@ -60,7 +62,15 @@ class OutputHost:
                 self.lost[name] = str(error)
                 self.tried.add(name)
                 return
+            except Exception as error:  # noqa: BLE001 - a plug-in that breaks its promise must not stop the others
+                self.lost[name] = f"output '{name}' failed to open: {type(error).__name__}: {error}"
+                if tries == 0:
+                    _log.warning("%s", self.lost[name])
+                    _log.debug("output '%s'", name, exc_info=True)
             else:
+                if self._stop.is_set():  # `stop` did not wait for it any longer
+                    output.close()
+                    return
                 if tries:
                     _log.info("output '%s' is back", name)
                 self.lost.pop(name, None)
@@ -77,10 +87,14 @@ class OutputHost:
             self._changed(tuple(self._open[known] for known in self._outputs if known in self._open))
 
     def stop(self) -> None:
-        """Close all outputs, the last one first.  Never raises."""
+        """Close all outputs, the last one first.  Never raises.
+
+        One that is still being opened (its device hangs, its kernels are being compiled) is left behind.
+        """
         self._stop.set()
+        patience = time.monotonic() + _PATIENCE_S
         for thread in self._threads:
-            thread.join(timeout=2.0)
+            thread.join(timeout=max(0.0, patience - time.monotonic()))
         self._changed(())
         for name in reversed(list(self._outputs)):
             try:
