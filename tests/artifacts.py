@@ -9,10 +9,14 @@ import numpy as np
 from tests.signals import Samples
 
 # shares that are not those that the program expects before it has seen a blink
-DOWN = {"FP": 1.0, "AF": 0.8, "F": 0.45, "FT": 0.25, "FC": 0.22, "C": 0.11, "T": 0.12, "CP": 0.06, "TP": 0.06, "P": 0.04,
-        "PO": 0.03, "O": 0.03, "I": 0.03}  # fmt: skip
-CLENCH = {"T": 1.0, "FT": 0.9, "TP": 0.7, "FP": 0.6, "AF": 0.6, "F": 0.5, "FC": 0.25, "P": 0.25, "PO": 0.2, "O": 0.2,
-          "I": 0.2, "CP": 0.15, "C": 0.1}  # fmt: skip
+DOWN = {
+    "FP": 1.0, "AF": 0.8, "F": 0.45, "FT": 0.25, "FC": 0.22, "C": 0.11, "T": 0.12, "CP": 0.06, "TP": 0.06, "P": 0.04,
+    "PO": 0.03, "O": 0.03, "I": 0.03,
+}  # fmt: skip
+CLENCH = {
+    "T": 1.0, "FT": 0.9, "TP": 0.7, "FP": 0.6, "AF": 0.6, "F": 0.5, "FC": 0.25, "P": 0.25, "PO": 0.2, "O": 0.2,
+    "I": 0.2, "CP": 0.15, "C": 0.1,
+}  # fmt: skip
 
 
 def _row_and_number(channel: str) -> tuple[str, int]:
@@ -21,8 +25,15 @@ def _row_and_number(channel: str) -> tuple[str, int]:
     return match[1].upper(), 0 if match[2] in "zZ" else int(match[2])
 
 
-def blink(n: int, channels: tuple[str, ...], samplerate: float, at_s: float, peak_uv: float = 150.0, width_s: float = 0.3,
-          foremost: float | None = None) -> Samples:  # fmt: skip
+def blink(
+    n: int,
+    channels: tuple[str, ...],
+    samplerate: float,
+    at_s: float,
+    peak_uv: float = 150.0,
+    width_s: float = 0.3,
+    foremost: float | None = None,
+) -> Samples:
     """Return (n, n_channels) µV of a blink with its peak near `at_s`: up in 40 % of its width, down in the rest.
 
     `foremost`: share that the foremost channel gets; by default that of its row, so Fp gets `peak_uv`.
@@ -50,8 +61,15 @@ def glance(n: int, channels: tuple[str, ...], samplerate: float, at_s: float, st
     return step_uv * shape[:, None] * np.array(gain)
 
 
-def clench(n: int, channels: tuple[str, ...], samplerate: float, at_s: float, rms_uv: float = 60.0, length_s: float = 0.8,
-           seed: int = 0) -> Samples:  # fmt: skip
+def clench(
+    n: int,
+    channels: tuple[str, ...],
+    samplerate: float,
+    at_s: float,
+    rms_uv: float = 60.0,
+    length_s: float = 0.8,
+    seed: int = 0,
+) -> Samples:
     """Return (n, n_channels) µV of a jaw clench that begins at `at_s`: noise of 20 to 200 Hz, loudest at the temples.
 
     `rms_uv` is that of the whole 20–200 Hz; a slower recording's own filter takes what lies above its band away.

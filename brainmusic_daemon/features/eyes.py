@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brainmusic_daemon.api import FloatArray
+from brainmusic_daemon.features.kernels import ComplexArray
 from brainmusic_daemon.features.montage import Indices, Setup
 
 # How much of a blink reaches a row of the 10-20 system, the row just above the eyes being 1: it halves about every
@@ -88,3 +90,24 @@ def _members(setup: Setup, spread: FloatArray, reference: FloatArray) -> Indices
             if free and len(chosen) < _MOST_MEMBERS:
                 chosen.append(free[len(free) // 2])
     return np.array(chosen, np.intp)
+
+
+def movement_powers(setup: Setup, kernels: ComplexArray) -> FloatArray:
+    """Return |z|² (2, n_ticks, n_bands) of a blink and of a glance of 1 µV, by ticks since they could be noticed.
+
+    The most that blinks of usual lengths give near that tick: it says how much to distrust, not what to subtract.
+    """
+    fs, n_taps = setup.samplerate, len(kernels)
+    window_s = n_taps / fs
+    n_ticks = math.ceil((window_s + 0.6) / setup.tick)
+    t = np.arange(-n_taps, round((window_s + 0.8) * fs)) / fs
+    shapes = [(0, np.where((t > 0) & (t < width), np.sin(np.pi * t / width) ** 2, 0.0)) for width in (0.2, 0.3, 0.45)]
+    shapes.append((1, np.clip(t / 0.04, 0, 1)))
+    powers = np.zeros((2, n_ticks, kernels.shape[1]))
+    for which, shape in shapes:
+        z = np.column_stack([np.convolve(shape, kernel[::-1])[: len(t)] for kernel in kernels.T])
+        for late in (-1, 0, 1, 2):  # noticed 40 to 100 ms after it began
+            after_s = 0.06 + (np.arange(n_ticks) + late) * setup.tick
+            at = np.minimum(n_taps + np.round(after_s * fs).astype(int), len(t) - 1)
+            powers[which] = np.maximum(powers[which], np.abs(z[at]) ** 2)
+    return powers
