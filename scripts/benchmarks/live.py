@@ -59,7 +59,8 @@ def _row(subject: str, opened: Heard, closed: Heard) -> Row:
         f"(× {raw:.1f}); `alpha.occipital` {opened.median(ALPHA):.2f} → {closed.median(ALPHA):.2f}, above 0.5 "
         f"for {100 * shares[0]:.0f} → {100 * shares[1]:.0f} % of the time; pitch {opened.median(PITCH):.0f} → "
         f"{closed.median(PITCH):.0f} Hz; area under the ROC curve of a single tick: "
-        f"raw {_area(opened, closed, RAW):.2f}, 0..1 {_area(opened, closed):.2f}, pitch {_area(closed, opened, PITCH):.2f}",
+        f"raw {_area(opened, closed, RAW):.2f}, 0..1 {_area(opened, closed):.2f}, "
+        f"pitch {_area(closed, opened, PITCH):.2f}",
         raw > 2 and _area(opened, closed, RAW) > 0.8 and closed.median(ALPHA) - opened.median(ALPHA) > 0.1,
         {
             "raw_ratio": raw,
