@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError, Mapper, Output, Source
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.features.profile import Profile
 
 Hz = Annotated[float, Field(ge=0.1, le=1000)]
 Delay = Annotated[float, Field(ge=0, le=2000)]
@@ -36,6 +39,9 @@ class SessionConfig(_Section):
     patience_s: float = Field(10.0, ge=0, description="wait this long for a source never seen yet, s; inf: for ever")
     silence_s: float = Field(0.8, gt=0, le=10, description="no sample for this long: the source is lost, s")
     status: bool = Field(True, description="show the live status line")
+    profile: str = Field(
+        "", description="whose headset this is: a name given to `brainmusic calibrate`; empty: anybody"
+    )
 
 
 class FeaturesConfig(_Section):
@@ -126,6 +132,7 @@ class Config:
     outputs: Mapping[str, Output]
     origin: str  # file it came from, for messages
     tables: Mapping[str, Any]  # the merged TOML, for `check` and for what is made anew
+    profile: Profile | None = None  # of the person, where one is named
 
     @property
     def tick(self) -> float:
@@ -198,11 +205,27 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
             elif not enabled:
                 continue
         outputs[name] = _plugin("output", where, table, problems)
+    profile = None
+    if sections["session"] is not None and sections["session"].profile:
+        from brainmusic_daemon.features import profile_file
+
+        try:
+            profile = profile_file.load(sections["session"].profile)
+        except ConfigError as error:
+            problems.append(("session.profile", str(error)))
     if problems:
         lines = "\n".join(f"  {place}: {message}" for place, message in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{count} in {origin or 'the configuration'}:\n{lines}")
-    return Config(**sections, source=source, mapper=mapper, outputs=outputs, origin=origin, tables=tables)
+    config = Config(**sections, source=source, mapper=mapper, outputs=outputs, origin=origin, tables=tables)
+    return personal(config, profile) if profile is not None else config
+
+
+def personal(config: Config, profile: Profile) -> Config:
+    """Return `config` for the person of a profile: with their own bands, where the configuration sets none itself."""
+    set_by_hand = "bands" in config.tables.get("features", {})
+    bands = config.features.bands if set_by_hand else {**config.features.bands, **profile.bands}
+    return replace(config, profile=profile, features=config.features.model_copy(update={"bands": bands}))
 
 
 def _locate(file: str | Path | None) -> Path:

@@ -49,6 +49,13 @@ class Pipeline:
         if self.bank is not None:
             self.bank.improve()
 
+    def remarks(self) -> list[str]:
+        """Return what the user should hear about this person and headset, each once; not for the tick."""
+        if self.bank is None:
+            return []
+        remarks, self.bank.remarks = self.bank.remarks, []
+        return remarks
+
     @property
     def n_taps(self) -> int:
         """Length of the window that a tick needs, in samples."""

@@ -48,6 +48,7 @@ class Sections:
         self.quality = QualityConfig()
         self.artifacts = ArtifactsConfig()
         self.baseline = BaselineConfig()
+        self.profile = None
         self.tick = tick
 
 

@@ -12,13 +12,16 @@ from brainmusic_daemon.api import Features, FloatArray, State, StreamInfo, Windo
 from brainmusic_daemon.features import delays, montage, reference
 from brainmusic_daemon.features.artifacts import Artifacts
 from brainmusic_daemon.features.baseline import Baseline
+from brainmusic_daemon.features.drift import Drift
 from brainmusic_daemon.features.gate import Gate
 from brainmusic_daemon.features.montage import Setup
+from brainmusic_daemon.features.profile import Profile, fit
 from brainmusic_daemon.features.quality import PERIOD_S, Quality
 from brainmusic_daemon.features.spectral import Analysis, SpectralBank
 from brainmusic_daemon.features.spectrum import Learner, learner
 
 _FADE_S = 1.0  # from one design of the kernels to the next
+_DRIFT_S = 60.0  # of good signal that a profile is compared with
 
 
 class Feature(Protocol):
@@ -75,6 +78,8 @@ class FeatureBank:
         self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
         self._judge_every = max(1, round(PERIOD_S / setup.tick))
         self._learner = learner
+        self.drift: Drift | None = None
+        self.remarks: list[str] = []  # for people: whoever reads them takes them out; beside the tick
         self._ticks = 0
         self._share = 0.0  # of good channels
         self._silent = np.zeros(len(info.channels))
@@ -94,6 +99,8 @@ class FeatureBank:
             self.baseline.update(values[self._n :], self.setup.tick, learn, values[: self._n])
             if learn and self._learner is not None:
                 self._learner.tick(window, self.quality.weights)
+            if learn and self.drift is not None:
+                self.drift.tick(values[self._n :])
         self._values = values
         return Features(
             time=time,
@@ -107,8 +114,23 @@ class FeatureBank:
             events=tuple(self.spectral.analysis.events) if alive else (),
         )
 
+    def know(self, profile: Profile, info: StreamInfo, reference: str) -> None:
+        """Start from a person's known ranges.  Raises ConfigError where the profile has nothing of this headset."""
+        names = self.names[: self._n]
+        fitting = fit(profile, info, self.setup, names, reference)
+        ranges, of = profile.ranges, fitting.of
+        self.baseline.seed(fitting.at, ranges.middle[of], ranges.spread[of], ranges.reach[of])
+        self.drift = Drift(profile, fitting, names, tuple(self.setup.bands), _DRIFT_S, self.setup.tick)
+        self.remarks.extend(fitting.remarks)
+
     def improve(self) -> None:
-        """Design the kernels anew once enough of the person's spectrum is known.  Some ms, beside the tick."""
+        """Design the kernels anew once enough of the person's spectrum is known, and see what has changed.
+
+        Some ms, beside the tick.
+        """
+        if self.drift is not None and self.drift.full:
+            self.remarks.extend(self.drift.remarks())
+            self.drift = None
         learner = self._learner
         if learner is not None and learner.full:
             self._learner = None
@@ -155,7 +177,7 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
         [*delays.configured(features, usable).values()],
         features.kernel_s,
         reference=referenced,
-        prior=delays.expected(usable),
+        prior=config.profile.prior if config.profile is not None else delays.expected(usable),
     )
     judge = Quality(
         len(info.channels),
@@ -174,7 +196,7 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
         settle_s=baseline.settle_s,
         tick=tick,
     )
-    return FeatureBank(
+    bank = FeatureBank(
         info,
         setup,
         spectral,
@@ -185,3 +207,6 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
         baseline.memory_s,
         learner(setup, spectral, features.learn_s),
     )
+    if config.profile is not None:
+        bank.know(config.profile, info, str(features.reference))
+    return bank

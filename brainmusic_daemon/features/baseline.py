@@ -9,7 +9,8 @@ from brainmusic_daemon.api import FloatArray
 from brainmusic_daemon.features import compiled
 
 _SHARE = 0.45  # of the way from low to high; below half, as log powers dip deeper than they peak
-_SETTLED_S = 120.0  # what a profile counts for, in seconds of the same person
+_SETTLED_S = 600.0  # what a profile counts for, in seconds of the same person
+_KNOWN = 3.0  # a range from a profile closes so many times as slowly: both its ends were seen on purpose
 
 
 class Baseline:
@@ -32,7 +33,7 @@ class Baseline:
     def __init__(self, n_logarithmic: int, spread: FloatArray, memory_s: float) -> None:
         """`spread` (n,): what to expect before any is seen; the first `n_logarithmic` are judged on the logarithm."""
         n = len(spread)
-        self._n_logarithmic, self._memory = n_logarithmic, memory_s
+        self.n_logarithmic, self._memory = n_logarithmic, np.full(n, float(memory_s))
         self.level, self.low, self.high = np.zeros(n), np.zeros(n), np.zeros(n)
         self.below, self.above = np.square(spread, dtype=float), np.square(spread, dtype=float)
         self._floor = 1e-4 * self.below
@@ -64,6 +65,7 @@ class Baseline:
         self._share[at] = (middle - low) / (high - low)
         self.below[at], self.above[at] = np.maximum(np.square(spread.T), self._floor[at])
         self._known[at] = _SETTLED_S
+        self._memory[at] *= _KNOWN
         self.seconds = _SETTLED_S
 
     def update(self, raw: FloatArray, dt: float, learn: bool, out: FloatArray) -> None:
@@ -72,7 +74,7 @@ class Baseline:
             self.seconds += dt
         compiled.normalise(
             raw,
-            self._n_logarithmic,
+            self.n_logarithmic,
             self._share,
             self.level,
             self.low,

@@ -62,7 +62,7 @@ def normalise(raw, n_logarithmic, share, level, low, high, below, above, floor, 
 
     All arrays (n,).  The first `n_logarithmic` values are judged on their logarithm, and so are their `level` (over
     the last seconds), `low` and `high` (its range), `below` and `above` (mean squares about the middle).  `known`: s
-    of good signal behind each; `dt`, `memory` in s.  Writes all but raw, share and floor.
+    of good signal behind each; `memory`, `dt` in s.  Writes all but raw, share and floor.
     """
     for i in range(len(raw)):
         x = raw[i]
@@ -79,13 +79,13 @@ def normalise(raw, n_logarithmic, share, level, low, high, below, above, floor, 
             begun = known[i] + FIRST_S
             bounded = min(max(away, -OUTLIER * spread), OUTLIER * spread)
             level[i] += dt / min(begun, LEVEL_S) * (middle + min(max(away, -NEAR * spread), NEAR * spread) - level[i])
-            widen, narrow = dt / min(begun, WIDEN_S), dt / min(2.0 + known[i] * known[i] / EARLY_S, memory)
+            widen, narrow = dt / min(begun, WIDEN_S), dt / min(2.0 + known[i] * known[i] / EARLY_S, memory[i])
             low[i] += (widen if level[i] < low[i] else narrow) * (level[i] - low[i])
             high[i] += (widen if level[i] > high[i] else narrow) * (level[i] - high[i])
-            square = 2.0 * dt / min(PRIOR_S + known[i], memory) * (bounded * bounded)  # 2: half of the time each
-            keep = 1.0 - 2.0 * dt / min(PRIOR_S + known[i], memory)
+            # each side has half of the time, and what came lately counts more than the first seconds
+            step = 2.0 * dt / min(PRIOR_S + 0.5 * known[i], memory[i])
             if under:
-                below[i] = max(below[i] * keep + square, floor[i])
+                below[i] = max(below[i] + step * (bounded * bounded - below[i]), floor[i])
             else:
-                above[i] = max(above[i] * keep + square, floor[i])
+                above[i] = max(above[i] + step * (bounded * bounded - above[i]), floor[i])
         out[i] = 0.5 + math.atan(STEEP * away / spread) / math.pi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import montage
 from brainmusic_daemon.pipeline import Pipeline
 from brainmusic_daemon.service.metrics import Histogram
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,19 @@ class Session:
         generation, info, ring = self.acquisition.setup
         if ring is None or info is None or (self._attached and self._attached.generation == generation):
             self.pipeline.improve()
+            self._say()
             return False
         self._attached = None  # the tick idles meanwhile, at rest
         while self._ticking:  # one may still be at work with what is to be prepared anew
             time.sleep(0.0005)
         self.pipeline.prepare(info)
         self._attached = _Attached(generation, ring, self.pipeline.n_taps)
+        self._say()
         return True
+
+    def _say(self) -> None:
+        for remark in self.pipeline.remarks():
+            _log.warning("%s", remark)
 
     @property
     def attached(self) -> bool:
