@@ -29,7 +29,7 @@ def _command() -> int:
 
     from brainmusic_daemon import __version__
     from brainmusic_daemon.api import BrainmusicError
-    from brainmusic_daemon.cli import check, devices, render, replay, run
+    from brainmusic_daemon.cli import calibrate, check, devices, render, replay, run
 
     app = typer.Typer(
         help="Turn live EEG into music: sound and OSC that follow the brain.",
@@ -51,7 +51,7 @@ def _command() -> int:
     ) -> None:
         """Turn live EEG into music: sound and OSC that follow the brain."""
 
-    for command in (run.run, render.render, replay.replay, devices.devices, check.check):
+    for command in (run.run, render.render, replay.replay, calibrate.calibrate, devices.devices, check.check):
         app.command()(command)
     try:
         app()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 
@@ -40,6 +41,19 @@ class Found:
     profile: Profile
     lines: tuple[str, ...]  # in plain words
     warnings: tuple[str, ...]
+
+    def text(self, path: Path) -> str:
+        """Return all of it for the terminal; `path` is where the profile was saved."""
+        name = self.profile.name
+        return "\n".join(
+            [
+                f"{name}, calibrated with {self.profile.source}:",
+                *(f"  {line}" for line in self.lines),
+                *(f"  note: {warning}" for warning in self.warnings),
+                f"saved as {path}",
+                f"use it with: brainmusic run --set session.profile={name}",
+            ]
+        )
 
 
 def analyse(
@@ -131,14 +145,24 @@ def _contact(heard: Mapping[str, Heard]) -> dict[str, str]:
                 shares = {fault: float(one.faults[fault][i]) for fault in FAULTS}
                 worst = max(FAULTS, key=lambda fault: shares[fault])
                 bad[channel] = worst if shares[worst] >= 0.25 else ""
+    if (refused := refusal(bad, len(channels))) is not None:
+        raise refused
+    return bad
+
+
+def refusal(bad: Mapping[str, str], n_channels: int) -> ConfigError | None:
+    """Return why a calibration cannot be had with these channels (name → fault), or None where it can.
+
+    A few noisy channels of a large net are no reason: they are left out.  One without contact always is.
+    """
     noisy_only = all(fault == "noisy" for fault in bad.values())
-    if not bad or (noisy_only and len(channels) >= _NET and len(bad) <= _NOISY_SHARE * len(channels)):
-        return bad
+    if not bad or (noisy_only and n_channels >= _NET and len(bad) <= _NOISY_SHARE * n_channels):
+        return None
     named = ", ".join(f"{channel} ({_REASONS[fault]})" for channel, fault in list(bad.items())[:12])
     named += f" and {len(bad) - 12} more" if len(bad) > 12 else ""
     names = ", ".join(f'"{channel}"' for channel in bad)
-    way_out = f"; or go without: --set 'features.exclude=[{names}]'" if len(bad) < len(channels) else ""
-    raise ConfigError(
+    way_out = f"; or go without: --set 'features.exclude=[{names}]'" if len(bad) < n_channels else ""
+    return ConfigError(
         f"bad contact, so nothing was calibrated: {named}. Press the electrode on, moisten it, check its cable, and "
         f"calibrate again{way_out}"
     )

@@ -1,0 +1,144 @@
+"""A headset and a person in; takes with open and closed eyes out, with the person led through by words and a bell."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from brainmusic_daemon.api import Clock, ConfigError, EndOfStream, Features, SourceLost
+from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.config import Config
+from brainmusic_daemon.service import calibrate
+from brainmusic_daemon.service.session import Session
+from brainmusic_daemon.service.takes import FAULTS, Take, Tap
+
+_WORDS = {
+    "open": "Keep your eyes OPEN: look at one point in front of you, relax your jaw, blink as you need to",
+    "closed": "CLOSE your eyes: sit still, relax your jaw, and wait for the bell",
+}
+_SETTLE_S = 2.0  # contact has to be good for so long before it begins
+_PATIENCE_S = 20.0  # and this long at most it is waited for
+_COUNT_S = 3  # down to the start
+_GOOD = 0.5
+
+
+class Guide:
+    """Leads through a calibration.  `say` shows one line, `bell` rings, `progress(done, total)` in seconds."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        *,
+        say: Callable[[str], None],
+        bell: Callable[[], None] = lambda: None,
+        progress: Callable[[float, float], None] = lambda done, total: None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._say, self._bell, self._progress, self._stop = say, bell, progress, stop or threading.Event()
+        self._clock, self._tick, self._patience = clock, config.tick, config.session.patience_s
+        self._tap = Tap(config.source)
+        self._session = Session(replace(config, profile=None), clock, self._tap)
+        self._virtual = isinstance(clock, VirtualClock)
+        self._deadline = 0.0
+
+    def run(self, seconds: Mapping[str, float]) -> dict[str, Take] | None:
+        """Return a take per condition (`open`, `closed`), or None when it was stopped.
+
+        Raises SourceLost when no headset came or it went away, ConfigError for bad contact.
+        """
+        acquisition = self._session.acquisition
+        try:
+            if not self._virtual:
+                acquisition.start()
+            self._wait_for_headset()
+            self._wait_for_contact()
+            takes, total, done = {}, sum(seconds.values()), 0.0
+            for condition, length in seconds.items():
+                self._say(f"{_WORDS[condition]} ({length:g} s)")
+                self._count_down()
+                self._bell()
+                start = self._clock.now()
+                while self._clock.now() < start + length and not self._stopped:
+                    self._one_tick()
+                    self._progress(done + self._clock.now() - start, total)
+                done += length
+                self._bell()
+                if self._stopped:
+                    return None
+                takes[condition] = self._tap.between(start, self._clock.now())
+            self._say("Done: thank you, you may move again")
+            return takes
+        finally:
+            acquisition.stop()
+
+    @property
+    def _stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def _wait_for_headset(self) -> None:
+        begun, acquisition = self._clock.now(), self._session.acquisition
+        while not (self._session.attached and acquisition.seen) and not self._stopped:
+            self._one_tick()
+            if self._clock.now() - begun > self._patience:
+                raise SourceLost(acquisition.last_message or "the source has sent nothing")
+
+    def _wait_for_contact(self) -> None:
+        begun = good_since = self._clock.now()
+        said = ""
+        while not self._stopped:
+            features = self._one_tick()
+            now = self._clock.now()
+            bad = self._bad_channels(features) if features is not None else {"": ""}
+            if calibrate.refusal(bad, len(features.channels) if features is not None else 0) is None:
+                if now - good_since >= _SETTLE_S:
+                    return
+                continue
+            good_since = now
+            if now - begun > _PATIENCE_S and (
+                refused := calibrate.refusal(bad, len(features.channels if features else ()))
+            ):
+                raise refused
+            told = ", ".join(bad)
+            if now - begun > _SETTLE_S and told != said:
+                said = told
+                self._say(f"Waiting for contact at {told}")
+
+    def _bad_channels(self, features: Features) -> dict[str, str]:
+        bank = self._session.pipeline.bank
+        assert bank is not None
+        faults = {fault: np.asarray(getattr(bank.quality, fault)) for fault in FAULTS}
+        return {
+            channel: next((fault for fault in FAULTS if faults[fault][i]), "")
+            for i, channel in enumerate(features.channels)
+            if features.quality[i] < _GOOD
+        }
+
+    def _count_down(self) -> None:
+        for left in range(_COUNT_S, 0, -1):
+            self._say(f"{left} …")
+            until = self._clock.now() + 1
+            while self._clock.now() < until and not self._stopped:
+                self._one_tick()
+
+    def _one_tick(self) -> Features | None:
+        """Advance by one tick, as a session does; return its features, or None before the headset is there."""
+        session = self._session
+        self._deadline = max(self._deadline + self._tick, self._clock.now())
+        self._clock.wait_until(self._deadline, self._stop)
+        if self._virtual:
+            try:
+                session.acquisition.pump()
+            except EndOfStream as error:
+                raise SourceLost("the source ended before the calibration was done") from error
+        session.attach()
+        frame = session.tick(self._deadline)
+        acquisition = session.acquisition
+        if isinstance(acquisition.error, ConfigError):
+            raise acquisition.error
+        if session.attached and acquisition.error is not None:
+            raise SourceLost(f"the headset went away during the calibration: {acquisition.error}")
+        return frame.features if frame.features.names else None
