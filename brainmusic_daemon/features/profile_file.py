@@ -76,7 +76,9 @@ def load(name: str) -> Profile:
     again = f"make it anew with: brainmusic calibrate {name}"
     if not path.is_file():
         there = f"there are {', '.join(known())}" if known() else "there is none yet"
-        raise ConfigError(f"there is no profile '{name}' in {path.parent} ({there}); {again}")
+        raise ConfigError(
+            f"there is no profile '{name}' in {path.parent} ({there}); make it with: brainmusic calibrate {name}"
+        )
     try:
         text = path.read_text(encoding="utf-8")
         arrays = path.with_suffix(".npz").read_bytes()
