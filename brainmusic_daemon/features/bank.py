@@ -21,7 +21,7 @@ from brainmusic_daemon.features.spectral import Analysis, SpectralBank
 from brainmusic_daemon.features.spectrum import Learner, learner
 
 _FADE_S = 1.0  # from one design of the kernels to the next
-_DRIFT_S = 50.0  # of good signal that a profile is compared with: most of the first minute
+_DRIFT_S = 40.0  # of good signal that a profile is compared with: so much is in the first minute, blinks left out
 
 
 class Feature(Protocol):
