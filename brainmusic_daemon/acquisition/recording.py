@@ -35,6 +35,7 @@ class Recording:
     _samples: FloatArray = field(default_factory=lambda: np.zeros((0, 0)), init=False, repr=False)
     _times: FloatArray = field(default_factory=lambda: np.zeros(0), init=False, repr=False)
     _runs: tuple[formats.Run, ...] = field(default=(), init=False, repr=False)
+    _lap_s: float = field(default=0.0, init=False, repr=False)
 
     def open(self, clock: Clock) -> StreamInfo:
         """Read the file into memory; its first sample is due now.  Raises ConfigError."""
@@ -57,6 +58,11 @@ class Recording:
         self._enter(0)
         channels = labels.renamed(take.channels, self.names)
         return StreamInfo(take.name, channels, take.samplerate, take.uid, take.rail_uv, take.details)
+
+    @property
+    def length_s(self) -> float:
+        """How long it plays, gaps included; 0 while it is not open, or where it never ends."""
+        return 0.0 if self.loop else self._lap_s
 
     def _enter(self, index: int) -> None:
         run = self._runs[index]

@@ -23,6 +23,7 @@ from brainmusic_daemon.clock import VirtualClock
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
+    from brainmusic_daemon.synth.notes import Notes
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Wav:
     gain_db: Annotated[float, Field(ge=-60, le=12, description="output gain, dB")] = 0.0
 
     _engine: Engine | None = field(default=None, init=False, repr=False)
+    _notes: Notes | None = field(default=None, init=False, repr=False)
     _file: Any = field(default=None, init=False, repr=False)
     _library: Any = field(default=None, init=False, repr=False)
     _clock: Clock | None = field(default=None, init=False, repr=False)
@@ -50,7 +52,7 @@ class Wav:
     _end: float = field(default=0.0, init=False, repr=False)  # session time up to which there must be sound
     _pending: list[npt.NDArray[np.float32]] = field(default_factory=list, init=False, repr=False)
     _pending_frames: int = field(default=0, init=False, repr=False)
-    _queue: queue.Queue[tuple[float, Mapping[str, float]] | None] | None = field(default=None, init=False, repr=False)
+    _queue: queue.Queue[Frame | None] | None = field(default=None, init=False, repr=False)
     _writer: threading.Thread | None = field(default=None, init=False, repr=False)
     _counts: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
@@ -64,6 +66,7 @@ class Wav:
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Create the file; its time 0 is now.  Raises ConfigError or OutputLost."""
         from brainmusic_daemon.synth.engine import Engine, warm_up
+        from brainmusic_daemon.synth.notes import Notes
 
         try:
             import soundfile
@@ -79,6 +82,7 @@ class Wav:
             raise ConfigError(f"cannot write '{self.path}': {error}") from error
         self._library = soundfile
         self._engine = Engine(self.samplerate, self.gain_db)
+        self._notes = Notes(self._engine)
         self._clock, self._begin = clock, clock.now()
         self._end = self._begin
         self._pending, self._pending_frames = [], 0
@@ -94,10 +98,10 @@ class Wav:
         if self._file is None:
             return
         if self._queue is None:
-            self._tick(frame.time, frame.controls.values)
+            self._tick(frame)
             return
         try:
-            self._queue.put_nowait((frame.time, frame.controls.values))
+            self._queue.put_nowait(frame)
         except queue.Full:  # controls are state: the next ones say all, and the missing sound is rendered then
             self._counts["ticks_lost"] += 1
 
@@ -114,28 +118,38 @@ class Wav:
             self._render_to(max(self._end, now))
             self._write(everything=True)
             self._file.close()
-        except Exception:  # noqa: BLE001  closing never raises
-            self._counts["failed"] += 1
-            _log.exception("'%s' could not be finished", self.path)
+        except Exception as error:  # noqa: BLE001  closing never raises
+            self._tell(error)
         self._file = None
 
     def counters(self) -> Mapping[str, float]:
         """Return frames written, ticks lost, failed writes, and the synth's own counts."""
         return {**self._counts, **(self._engine.counters() if self._engine is not None else {})}
 
-    def _work(self, ticks: queue.Queue[tuple[float, Mapping[str, float]] | None]) -> None:
-        while (tick := ticks.get()) is not None:
-            self._tick(*tick)
+    def _work(self, ticks: queue.Queue[Frame | None]) -> None:
+        while (frame := ticks.get()) is not None:
+            self._tick(frame)
 
-    def _tick(self, time: float, controls: Mapping[str, float]) -> None:
+    def _frame_of(self, time: float) -> int:
+        return round((time - self._begin) * self.samplerate)
+
+    def _tick(self, frame: Frame) -> None:
         try:
-            self._render_to(time)
-            if self._engine is not None:
-                self._engine.control(controls)
-        except Exception:  # noqa: BLE001  a full disk must not stop the music; the first one is told
-            if self._counts["failed"] == 0:
-                _log.exception("'%s' could not be written", self.path)
-            self._counts["failed"] += 1
+            self._render_to(frame.time)
+            if self._engine is not None and self._notes is not None:
+                self._notes.play(frame.notes, self._frame_of, frame.drone)
+                self._engine.voicing.drone = frame.drone
+                self._engine.control(frame.controls.values)
+        except Exception as error:  # noqa: BLE001  a full disk must not stop the music
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Count a failed write, and tell of the first one."""
+        self._counts["failed"] += 1
+        if self._counts["failed"] == 1:
+            said = str(error) or "not all frames were taken"  # soundfile asserts that they were
+            _log.error("cannot write '%s': %s", self.path, said.rstrip("."))
+            _log.debug("'%s'", self.path, exc_info=error)
 
     def _render_to(self, time: float) -> None:
         """Render until the file holds round(seconds × rate) frames."""

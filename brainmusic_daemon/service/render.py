@@ -11,11 +11,14 @@ from typing import Any
 
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon import registry
-from brainmusic_daemon.api import ConfigError, EndOfStream, Output
+from brainmusic_daemon.acquisition.supervisor import Acquisition
+from brainmusic_daemon.api import ConfigError, EndOfStream, Output, OutputLost, SourceLost
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.host import OutputHost
 from brainmusic_daemon.service.session import Session
+
+_LOSSES = ("lost", "errors", "failed")  # counters of the file outputs that say that a file is not whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +57,21 @@ def render(
     states: dict[str, int] = {}
     number = 0
     try:
-        acquisition.pump()  # opens the source
+        ended = _pump(acquisition)  # opens the source
         session.attach()
-        assert acquisition.info is not None
+        if acquisition.info is None:
+            raise acquisition.error or SourceLost("the source cannot be opened")
         opened = OutputHost(outputs, clock, acquisition.info, lambda now_open: setattr(session, "outputs", now_open))
         opened.open_now()
         total = _length(config.source, seconds)
         begun = time.perf_counter()
-        ended = False
-        while not ended and (stop is None or not stop.is_set()):
+        last = False
+        while not last and (stop is None or not stop.is_set()):
             deadline = (number + 1) * config.tick
             if seconds is not None and deadline > seconds + 1e-9:
                 break
             clock.wait_until(deadline)
-            try:
-                acquisition.pump()
-            except EndOfStream:
-                ended = True  # this tick still sees the last samples
+            last = ended = ended or _pump(acquisition)  # this tick still sees the last samples
             session.attach()
             frame = session.tick(deadline)
             states[frame.features.state] = states.get(frame.features.state, 0) + 1
@@ -84,6 +85,15 @@ def render(
         acquisition.stop()
     shares = {state: count / max(number, 1) for state, count in states.items()}
     return Rendered(number * config.tick, number, elapsed, shares, session)
+
+
+def _pump(acquisition: Acquisition) -> bool:
+    """Read all that is due; return whether that was the end."""
+    try:
+        acquisition.pump()
+    except EndOfStream:
+        return True
+    return False
 
 
 def _length(source: object, seconds: float | None) -> float:
@@ -114,12 +124,28 @@ def render_files(
 ) -> Rendered:
     """Render a recording to files: `files` is output kind (wav, csv, jsonl) → path.
 
-    Settings of the configuration's outputs of the same kind carry over (for jsonl, those of OSC).
+    Settings of the configuration's outputs of the same kind carry over (for jsonl, those of OSC).  Raises OutputLost
+    when a file could not be written to its end, e.g. because the disk is full.
     """
+    wanted = {kind: path.expanduser() for kind, path in files.items() if path is not None}
+    _refuse_to_overwrite(recording.expanduser(), [*wanted.values()])
     source: dict[str, Any] = {"kind": "recording", "path": str(recording), "start_s": start}
     resolved = configuration.load(config, overrides, {"source": source})
-    outputs = {kind: _file_output(kind, path, resolved) for kind, path in files.items() if path is not None}
-    return render(resolved, outputs, seconds=seconds, stop=stop, progress=progress)
+    outputs = {kind: _file_output(kind, path, resolved) for kind, path in wanted.items()}
+    done = render(resolved, outputs, seconds=seconds, stop=stop, progress=progress)
+    cut = [str(wanted[kind]) for kind, output in outputs.items() if any(map(output.counters().get, _LOSSES))]
+    if cut:
+        raise OutputLost(f"not all of it is written, so do not rely on {', '.join(cut)}: is the disk full?")
+    return done
+
+
+def _refuse_to_overwrite(recording: Path, files: Sequence[Path]) -> None:
+    """Raise ConfigError where a file would overwrite the recording, or another one, under whatever name."""
+    for i, file in enumerate(files):
+        for other in (recording, *files[:i]):
+            if file.resolve() == other.resolve() or (file.exists() and other.exists() and file.samefile(other)):
+                what = "the recording itself" if other is recording else "wanted for something else already"
+                raise ConfigError(f"cannot write {file}: it is {what}; give each file a name of its own")
 
 
 def _file_output(kind: str, path: Path, config: Config) -> Output:
