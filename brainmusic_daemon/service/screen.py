@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -19,10 +19,21 @@ from brainmusic_daemon.service.daemon import Daemon
 
 _SCREEN_S = 0.2  # five times a second is lively, and costs the tick nothing
 _LINE_S = 5.0
+_SOON_S = 1.0
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_STYLES = {"good": "green", "calibrating": "cyan", "held": "yellow", "resting": "yellow", "lost": "red"}
+_STYLES = {
+    "waiting": "cyan",
+    "good": "green",
+    "calibrating": "cyan",
+    "held": "yellow",
+    "resting": "yellow",
+    "lost": "red",
+}
+_INDENT = 9
+_COLUMN = 34  # of a control, its value and its cause
+_NAMED = 16  # of more channels only the bad ones are named
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)  # soft: a log line is never cut
+console = Console(stderr=True, highlight=False)
 
 
 class LogHandler(logging.Handler):
@@ -31,7 +42,7 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         style = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}.get(record.levelno, "")
         text = self.format(record) if record.exc_info else record.getMessage()
-        console.print(Text(text, style=style))
+        console.print(Text(text, style=style), soft_wrap=True)  # soft: a log line is never cut
 
 
 class Screen:
@@ -51,8 +62,8 @@ class Screen:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._live:
             self._live.stop()
-        if self._daemon.session.frame is not None:
-            console.print(status.farewell(status.snapshot(self._daemon)))
+        if self._daemon.session.frame is not None and self._daemon.session.acquisition.seen:
+            console.print(status.farewell(status.snapshot(self._daemon)), soft_wrap=True)
 
     def watch(self) -> None:
         """Refresh when it is time to; called often."""
@@ -60,34 +71,69 @@ class Screen:
         now = daemon.clock.now()
         if now < self._next or daemon.session.frame is None or not daemon.config.session.status:
             return
+        if now < _SOON_S and not daemon.session.attached:  # nothing to show yet, and most devices are here by then
+            return
         on_screen = self._live is not None
         self._next = now + (_SCREEN_S if on_screen else _LINE_S)
         shown = status.snapshot(daemon)
         if self._live is not None:
-            self._live.update(_picture(shown), refresh=True)
+            self._live.update(picture(shown, console.width), refresh=True)
         else:
             sys.stderr.write(status.line(shown) + "\n")
             sys.stderr.flush()
 
 
-def _picture(shown: status.Status) -> RenderableType:
-    head = Text.assemble((f" {shown.state} ", f"bold reverse {_STYLES.get(shown.state, '')}"), f"  {shown.source}")
-    contact = Text("contact  ")
-    for channel, quality in shown.quality:
-        colour = "green" if quality > 0.8 else "yellow" if quality > 0.3 else "red"
-        contact.append("●" if quality > 0.3 else "○", colour)
-        if len(shown.quality) <= 16:
-            contact.append(f"{channel} ", "dim")
-    brain = Text("brain    ")
-    for name, value in shown.features:
-        brain.append(f"{name} ", "dim")
-        brain.append(f"{_BLOCKS[min(8, int(value * 9))]} ", "bold cyan")
-    music = Text("music    ")
-    for driven in shown.drives:
-        music.append(f"{driven.control} ", "dim")
-        music.append(f"{driven.text} ", "bold")
-        music.append(f"← {driven.cause}   " if driven.cause else "  ", "green")
-    return Group(head, contact, brain, music, Text(status.timing(shown), style="dim"))
+def picture(shown: status.Status, width: int) -> Text:
+    """Return the status for a terminal of `width` columns; nothing is cut, what does not fit goes to further rows."""
+    rows = [Text.assemble((f" {shown.state} ", f"bold reverse {_STYLES.get(shown.state, '')}"), f"  {shown.source}")]
+    if shown.quality:
+        rows.append(_row("contact", _contact(shown.quality), width))
+    if shown.features:
+        cells = [
+            Text.assemble((f"{name} ", "dim"), (_BLOCKS[min(8, int(value * 9))], "bold cyan"))
+            for name, value in shown.features
+        ]
+        rows.append(_row("brain", cells, width))
+    cells = [
+        Text.assemble((f"{d.control} ", "dim"), (d.text, "bold"), (f" ← {d.cause}" if d.cause else "", "green"))
+        for d in shown.drives
+    ]
+    rows.append(_row("music", cells, width, column=_COLUMN))
+    label, *rest = status.timing(shown).split(maxsplit=1)
+    rows.append(_row(label, [Text(part, "dim") for part in "".join(rest).split("   ")], width, gap=3))
+    return Text("\n").join(rows)
+
+
+def _contact(quality: Sequence[tuple[str, float]]) -> list[Text]:
+    """Return a dot per electrode with its name; of many electrodes, all dots and the names of the bad ones."""
+    cells, bad = [], []
+    for channel, good in quality:
+        colour = "green" if good > 0.8 else "yellow" if good > 0.3 else "red"
+        dot = "●" if good > 0.3 else "○"
+        cells.append(Text.assemble((dot, colour), (channel, "dim")))
+        if good <= 0.3:
+            bad.append(cells[-1])
+    if len(cells) <= _NAMED:
+        return cells
+    count = Text(f"{len(cells) - len(bad)} of {len(cells)} usable", "dim")
+    return [count, *bad] if bad else [count]
+
+
+def _row(label: str, cells: Sequence[Text], width: int, *, gap: int = 1, column: int = 0) -> Text:
+    """Return cells behind a label, as many side by side as fit; `column`: least width, so that they don't dance."""
+    row, used = Text(f"{label:<{_INDENT}}"), _INDENT
+    space = 0  # after the cell before
+    for cell in cells:
+        size = max(column, cell.cell_len)
+        if used + space + size > width and used > _INDENT:
+            row.append("\n" + " " * _INDENT)
+            used = _INDENT
+        else:
+            row.append(" " * space)
+            used += space
+        row.append_text(cell)
+        used, space = used + cell.cell_len, size - cell.cell_len + gap
+    return row
 
 
 @contextmanager

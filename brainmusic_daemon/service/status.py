@@ -10,7 +10,8 @@ from brainmusic_daemon.service.session import Session
 
 _SHOWN_FEATURES = ("engagement", "asymmetry", "theta_alpha", "activation", "connectivity")
 _NAMES = {"fundamental_frequency": "pitch", "noise_amount": "noise", "attack_time": "attack"}
-_GLITCHES = ("gaps", "filled", "lost", "nonfinite", "duplicates", "restarts", "reconnects")
+_GLITCHES = ("output_failures", "gaps", "filled", "lost", "nonfinite", "duplicates", "restarts", "reconnects")
+_TROUBLE = ("underflow", "overflow", "error", "dropped", "reopened", "nonfinite", "lost", "failed", "repaired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def snapshot(daemon: Daemon) -> Status:
     driven = [control.name for control in session.pipeline.mapper.controls]
     return Status(
         seconds=frame.time,
-        state=str(features.state),
+        state=str(features.state) if session.acquisition.seen else "waiting",
         source=_source(session.acquisition.last_message, info),
         quality=tuple(zip(features.channels, features.quality.tolist(), strict=True)),
         features=tuple((name, features[name]) for name in shown),
@@ -99,8 +100,9 @@ def timing(shown: Status) -> str:
     glitches = {name: count for name, count in shown.source_counters.items() if name in _GLITCHES and count}
     for output, counters in shown.outputs.items():
         glitches |= {f"{output} {name}": count for name, count in counters.items() if _is_glitch(name) and count}
-    trouble = ", ".join(f"{name} {count:g}" for name, count in glitches.items()) or "none"
     ticks = shown.ticks
+    glitches |= {"failed ticks": ticks["failed"]} if ticks["failed"] else {}
+    trouble = ", ".join(f"{name} {count:g}" for name, count in glitches.items()) or "none"
     alone = [
         name.removeprefix("listening.")
         for counters in shown.outputs.values()
@@ -108,6 +110,7 @@ def timing(shown: Status) -> str:
         if name.startswith("listening.") and not listening
     ]
     trouble += f"   nobody listens at {', '.join(alone)}" if alone else ""
+    trouble += f"   not open: {', '.join(shown.lost)}" if shown.lost else ""
     others = ", ".join(f"{name} {delay:.0f}" for name, delay in shown.band_delays_ms.items())
     others = f" ({others})" if others else ""
     return (
@@ -118,7 +121,7 @@ def timing(shown: Status) -> str:
 
 
 def _is_glitch(counter: str) -> bool:
-    return any(word in counter for word in ("underflow", "overflow", "error", "dropped", "reopened", "nonfinite"))
+    return any(word in counter for word in _TROUBLE)
 
 
 def line(shown: Status) -> str:

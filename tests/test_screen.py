@@ -1,0 +1,54 @@
+"""The status on the terminal: nothing is cut at any width, and what is bad is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from brainmusic_daemon.service import screen
+from brainmusic_daemon.service.status import Driven, Status
+
+NAMES = ("fundamental_frequency", "loudness", "brightness", "noise", "reverb", "attack", "tempo", "mode", "complexity")
+
+
+def shown(channels: int = 8, bad: int = 0, state: str = "good", **outputs: dict[str, float]) -> Status:
+    return Status(
+        seconds=12.0,
+        state=state,
+        source="amp, 8 channels at 250 Hz",
+        quality=tuple((f"E{i}", 0.0 if i < bad else 1.0) for i in range(channels)),
+        features=tuple((f"feature_{i}", i / 9) for i in range(10)),
+        drives=tuple(Driven(name, "0.123 BPM", "theta_alpha ↑") for name in NAMES),
+        analysis_delay_ms=75.0,
+        band_delays_ms={"delta": 300.0},
+        latency={"p50_ms": 5.0, "p99_ms": 9.0},
+        jitter={},
+        ticks={"ticks": 600, "late": 1, "missed": 0, "failed": 0},
+        source_counters={"gaps": 2},
+        outputs=outputs or {"osc": {"listening.127.0.0.1:57120": 0.0}},
+        lost={"audio": "no sound"},
+    )
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_everything_is_there_at_any_width(width: int) -> None:
+    status = shown()
+    text = screen.picture(status, width).plain
+    assert all(len(line) <= width for line in text.splitlines()) or width == 40  # where one cell alone is wider
+    words = [name for name, _ in status.quality] + [name for name, _ in status.features]
+    words += [f"{name} 0.123 BPM ← theta_alpha ↑" for name in NAMES]
+    words += ["75 ms", "ticks 600", "glitches gaps 2", "nobody listens at 127.0.0.1:57120", "not open: audio"]
+    assert all(word in text for word in words)
+    assert len(text.splitlines()) <= 12 or width == 40
+
+
+def test_of_many_electrodes_the_bad_ones_are_named() -> None:
+    text = screen.picture(shown(channels=64, bad=2), 80).plain
+    contact = next(line for line in text.splitlines() if line.startswith("contact"))
+    assert contact.split() == ["contact", "62", "of", "64", "usable", "○E0", "○E1"]
+
+
+def test_failed_ticks_and_lost_data_are_glitches() -> None:
+    status = shown(table={"lost": 3.0, "rows": 100.0})
+    status.ticks["failed"] = 7
+    text = " ".join(screen.picture(status, 80).plain.split())
+    assert "table lost 3" in text and "failed ticks 7" in text and "rows" not in text
