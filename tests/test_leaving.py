@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from brainmusic_daemon import cli
+from tests import parts
 
 HANGING = """
 import sys, threading, brainmusic_daemon.cli as cli
@@ -43,3 +45,40 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert pipe.stdout is not None and pipe.stderr is not None
         pipe.stdout.close()
         assert pipe.stderr.read() == b"" and pipe.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send to one process")
+@pytest.mark.parametrize(
+    ("sent", "code", "last"),
+    [
+        ([signal.SIGINT], 130, "stopped after"),
+        ([signal.SIGTERM], 0, "stopped after"),
+        ([signal.SIGINT, signal.SIGINT], 130, ""),
+    ],
+)
+def test_signals_stop_a_run_in_good_order(sent: list[signal.Signals], code: int, last: str) -> None:
+    command = [sys.executable, "-m", "brainmusic_daemon", "run", "--set", "output.audio.enabled=false"]
+    command += ["--set", f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]']
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("calibrating" in line for line in lines)  # ticks follow the simulated person
+        for number in sent:
+            process.send_signal(number)
+        said = "".join(lines)
+        assert process.wait(timeout=30) == code
+    assert last in said and "Traceback" not in said
+
+
+def test_ctrl_c_without_a_headset_is_no_error_message() -> None:
+    command = [sys.executable, "-m", "brainmusic_daemon", "run", "--set", "output.audio.enabled=false"]
+    command += ["--set", "source.kind=brainflow", "--set", "source.board=CYTON_BOARD"]
+    command += ["--set", "source.serial_port=/dev/ttyNONE", "--set", "session.patience_s=inf"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("waiting" in line for line in lines)
+        process.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+        said = "".join(lines)
+        assert process.wait(timeout=30) == (130 if sys.platform != "win32" else 1)
+    assert "Traceback" not in said and "lost" not in said

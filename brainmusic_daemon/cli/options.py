@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -38,10 +39,10 @@ def interruptible() -> Iterator[Interrupted]:
 
     def handle(number: int, _frame: object) -> None:
         if state.stop.is_set():
-            sys.stderr.write("brainmusic: stopped at once\n")
-            sys.stderr.flush()
-            import os
-
+            terminal = sys.__stderr__  # sys.stderr belongs to the live display, which hides the cursor
+            if terminal is not None:
+                terminal.write("\x1b[?25h" * terminal.isatty() + "\nbrainmusic: stopped at once\n")
+                terminal.flush()
             os._exit(130)
         state.exit_code = 130 if number == signal.SIGINT else 0
         state.stop.set()
