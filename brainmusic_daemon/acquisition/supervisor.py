@@ -33,6 +33,7 @@ FIRST_SAMPLE_S = 5.0  # a board just opened may take longer than `silence_s` to 
 BACKOFF_S = (0.25, 5.0)  # first and longest pause between attempts
 BACKOFF_JITTER = 0.2  # ± share of a pause, so several programs do not retry in step
 SPARE_S = 2.0  # the ring is this much longer than four windows
+REMARKS = ("units", "rate", "gaps", "damage", "left out")  # details that were found or changed, not stated
 SAME_RATE = 2e-3  # estimated rates differ by this much from one opening to the next
 
 
@@ -265,6 +266,10 @@ class Acquisition:
                 SourceState.STREAMING,
                 f"source '{info.name}' is streaming{back}: {len(info.channels)} channels at {info.samplerate:g} Hz",
             )
+            if not back:
+                for about in REMARKS:
+                    if info.details.get(about):
+                        log.info("%s: %s", about, info.details[about])
 
     def _lose(self, error: SourceLost) -> None:
         self._close()

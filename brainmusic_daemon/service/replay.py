@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import Take
 from brainmusic_daemon.api import ConfigError, FloatArray
 from brainmusic_daemon.clock import WallClock
+
+_log = logging.getLogger(__name__)
 
 _NAP_S = 0.001  # samples due within this are pushed together: above 1 kHz a push each would burn the core
 _CHUNK_S = 0.01  # at most so much in one push, also after a stall
@@ -61,6 +64,8 @@ class Replay:
         if start_s >= self.duration_s or start_s < 0:
             raise ConfigError(f"the recording {path} is {self.duration_s:.1f} s long: nothing starts at {start_s:g} s")
         self._speed, self._loop, self._start_s = speed, loop, start_s
+        for remark in self.remarks:
+            _log.warning("%s", remark)
 
     def run(self, stop: threading.Event, on_progress: Callable[[float, float], None] | None = None) -> None:
         """Publish until the end, or until `stop` is set; for ever with `loop`.

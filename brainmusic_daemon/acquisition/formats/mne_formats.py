@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,9 @@ from brainmusic_daemon.api import ConfigError
 
 SUFFIXES = tuple(
     f".{name}"
-    for name in "edf bdf gdf fif fif.gz vhdr ahdr set cnt mff nxe lay nedf cdt data mefd ns3 dat dap rs3".split()  # noqa: SIM905
+    for name in "edf bdf gdf fif fif.gz vhdr ahdr set cnt mff nxe lay nedf cdt mefd ns3 dat dap rs3".split()  # noqa: SIM905
 )
+_DAMAGE = re.compile(r"(?i)file size|truncat|corrupt|damage|not stopped")  # of mne's many warnings, those that matter
 
 
 def read(path: Path) -> Take:
@@ -25,16 +27,15 @@ def read(path: Path) -> Take:
     if path.suffix.lower() in (".eeg", ".vmrk") and path.with_suffix(".vhdr").is_file():
         path = path.with_suffix(".vhdr")  # the three files of one BrainVision recording
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            raw = mne.io.read_raw(path, preload=False, verbose="error")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            raw = mne.io.read_raw(path, preload=False, verbose="warning")
             kinds = raw.get_channel_types()
             columns = [i for i, kind in enumerate(kinds) if kind == "eeg"]
             data = raw.get_data(picks=columns, verbose="error") if columns else np.zeros((0, 0))
             samplerate = float(raw.info["sfreq"])
     except Exception as error:  # whatever a reader makes of a damaged file is one message to the user
-        said = str(error).strip().splitlines()
-        raise ConfigError(f"cannot read the recording {path}: {said[0] if said else type(error).__name__}") from error
+        raise ConfigError(f"cannot read the recording {path}: {_reason(error)}") from error
     if not columns:
         there = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
         raise ConfigError(f"the recording {path} holds no EEG channels (there is {there or 'no channel at all'})")
@@ -49,6 +50,9 @@ def read(path: Path) -> Take:
         samples *= factor
     if remark:
         details["units"] = remark
+    damage = [str(warning.message) for warning in said if _DAMAGE.search(str(warning.message))]
+    if damage:
+        details["damage"] = damage[0]
     left = [given[i] for i in range(len(given)) if i not in set(keep)]
     if left:
         details["left out"] = ", ".join(left)
@@ -61,3 +65,14 @@ def read(path: Path) -> Take:
         uid=path.name,
         details=details,
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return what a reader says in one line; what was meant for programmers is replaced."""
+    said = str(error).strip().splitlines()
+    package = re.search(r"module (\w+) is needed", said[0]) if said else None
+    if package:
+        return f"its format needs one more package: pip install {package[1]}"
+    if isinstance(error, OSError | RuntimeError | NotImplementedError) and said:
+        return said[0]
+    return f"it is damaged, or not what its name says ({said[0] if said else type(error).__name__})"

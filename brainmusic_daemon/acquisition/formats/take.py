@@ -9,6 +9,8 @@ import numpy as np
 
 from brainmusic_daemon.api import FloatArray
 
+STEP_S = 3600.0  # nobody waits for an hour of silence in a recording
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -100,7 +102,8 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
     """Return evenly spaced runs for jittery time stamps (n_samples,), starting at time 0, and a remark about gaps.
 
     A step over 0.1 s is a gap only if it lasts: a radio that stalls and then delivers everything in a burst leaves the
-    line through the time stamps where it was.  A step back that lasts is a clock that was set: the run follows on.
+    line through the time stamps where it was.  A step back that lasts, or forward by more than STEP_S, is a clock that
+    was set: the run follows on.
     """
     n = len(times)
     position = np.arange(n) / samplerate
@@ -116,7 +119,7 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
         if abs(right - left) > 0.5 * abs(steps[at - 1]) and abs(right - left) > 1.5 / samplerate:
             starts.append(int(at))
     runs: list[Run] = []
-    gaps, backward, lost = 0, 0, 0.0
+    gaps, backward, forward, lost = 0, 0, 0, 0.0
     for start, stop in zip(starts, [*starts[1:], n], strict=True):
         step, time = 1 / samplerate, float(np.median(late[start:stop]) + position[start])
         if stop - start > 10 * samplerate:
@@ -125,8 +128,9 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
         number = 0
         if runs:
             missing = (float(time) - runs[-1].end) * samplerate
-            if missing < 0.5:
+            if missing < 0.5 or missing > STEP_S * samplerate:
                 backward += missing < -0.5
+                forward += missing > 0.5
                 time, missing = runs[-1].end, 0.0
             else:
                 gaps, lost = gaps + 1, lost + missing / samplerate
@@ -135,4 +139,5 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
     origin = runs[0].time
     remarks = [f"{gaps} gaps, {lost:.1f} s in all"] if gaps else []
     remarks += [f"the clock was set back {backward} times"] if backward else []
+    remarks += [f"the clock was set forward {forward} times"] if forward else []
     return tuple(Run(r.start, r.stop, r.time - origin, r.step, r.number) for r in runs), "; ".join(remarks)
