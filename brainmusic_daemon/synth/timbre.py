@@ -17,12 +17,13 @@ def k_weight(hz):
 
 
 @compiled
-def spectra(frequency, slope, cutoff, odd, out):
+def spectra(frequency, slope, cutoff, odd, colour, out):
     """Write the partials of each tone, out (MAX_VOICES · MAX_PARTIALS,), at a K-weighted power of 1 for each tone.
 
     A power law of the partial's number, a soft low-pass in Hz so that high tones don't shriek, and even partials weaker
-    by `odd`, which makes a tone hollow.
+    by `odd`, which makes a tone hollow; times the `colour`, (MAX_VOICES, MAX_PARTIALS) or (0, 0) for none.
     """
+    coloured = colour.size > 0
     for k in range(MAX_PARTIALS):
         base = (k + 1.0) ** -slope
         if k % 2 == 1:
@@ -31,6 +32,8 @@ def spectra(frequency, slope, cutoff, odd, out):
             hz = frequency[v] * (k + 1.0)
             ratio = hz / cutoff
             a = base / (1.0 + ratio * ratio)
+            if coloured:
+                a *= colour[v, k]
             out[v * MAX_PARTIALS + k] = a if a > 2e-5 else 0.0
     for v in range(MAX_VOICES):
         total = 0.0

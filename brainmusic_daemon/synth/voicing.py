@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from brainmusic_daemon.api import CONTROL, CONTROLS
+from brainmusic_daemon.api import CONTROL, CONTROLS, Drone
 from brainmusic_daemon.synth import layout as at
+from brainmusic_daemon.synth import timbre_space
 from brainmusic_daemon.synth.timbre import k_weight, spectra
 
 Array = npt.NDArray[np.float64]
@@ -32,6 +33,10 @@ ROOT, SUB, FIFTH, MINOR, MAJOR, OCTAVE, SEVENTH, NINTH = range(8)
 QUIET_LUFS, LOUD_LUFS = -38.0, -16.0
 OVERLAP = 2.9  # power of a row of noise bands over the sum of their own powers, measured
 _TABLE = np.array(TONES)
+_LATENTS = tuple(f"z.{i}" for i in range(timbre_space.LATENTS))
+_PLAIN = np.zeros((0, 0))
+_EVEN = np.zeros(at.NOISE_BANDS)
+_FAINT = 10 ** (-timbre_space.REACH_DB / 20)  # a band that is fainter than this could not be called up by any colour
 
 
 def smooth(x: float, low: float, high: float) -> float:
@@ -41,11 +46,14 @@ def smooth(x: float, low: float, high: float) -> float:
 
 
 class Voicing:
-    """Keep the last good value of each control, and turn the ten into targets."""
+    """Keep the last good value of each control, and turn them into targets."""
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {control.name: control.rest for control in CONTROLS}
         self.repaired = 0  # values that were not finite or out of range
+        self.drone: Drone | None = None  # None: the chord of TONES; else a few steady tones, the other voices play notes
+        self.note_hz = np.full(at.MAX_VOICES, 440.0)  # newest note of each voice that plays notes
+        self._space = timbre_space.load()
         self._noise_hz = 75.0 * 2.0 ** (np.arange(at.NOISE_BANDS) / 2)
         self._noise_power = np.array([k_weight(hz) * hz for hz in self._noise_hz])
 
@@ -66,17 +74,25 @@ class Voicing:
         """Write the targets (layout.TARGETS values) for these controls."""
         self.accept(controls)
         v = self.values
+        drone = self.drone
         f0, brightness, mode = v["fundamental_frequency"], v["brightness"], v["mode"]
+        f0 = f0 if drone is None else drone.root_hz
         frequency = tone_frequencies(f0, mode)
         level = tone_levels(mode, v["complexity"], v["density"], f0)
+        if drone is not None:
+            frequency[drone.tones :] = self.note_hz[drone.tones :]
+            level[drone.tones :] = 0.0
         slope, cutoff = 1.9 - 1.0 * brightness, 600.0 * 2.0 ** (4.0 * brightness)
-        spectra(frequency, slope, cutoff, 0.35 - 0.3 * mode, out[at.SPECTRUM : at.TARGETS])
-        noise, share = self._breath(f0, brightness, v["noise_amount"])
+        colour, noise_db = self._colour(frequency)
+        spectra(frequency, slope, cutoff, 0.35 - 0.3 * mode, colour, out[at.SPECTRUM : at.TARGETS])
+        noise, share = self._breath(f0, brightness, v["noise_amount"], noise_db)
         total = float(level @ level)
         loud = QUIET_LUFS + (LOUD_LUFS - QUIET_LUFS) * (v["loudness"] - 0.1) / 0.9
+        if drone is not None:
+            share *= drone.breath
         tonal = math.sqrt(1 - share * share)
         out[at.LEVEL] = 10 ** ((loud + 0.691) / 20)
-        level *= tonal / math.sqrt(total)
+        level *= tonal / math.sqrt(total) if total > 0 else 0.0
         out[at.NOISE : at.VOICE_FREQUENCY] = noise * share
         room = v["reverb"]
         out[at.T60] = 0.7 * 12.0**room
@@ -87,15 +103,26 @@ class Voicing:
         out[at.ATTACK] = v["attack_time"]
         out[at.DRIFT] = 2.5
         out[at.VOICE_FREQUENCY : at.VOICE_LEVEL] = frequency
-        out[at.VOICE_LEVEL : at.VOICE_PAN] = level
+        out[at.VOICE_LEVEL : at.VOICE_PAN] = level if drone is None else level * drone.level
         out[at.VOICE_PAN : at.VOICE_DEPTH] = _TABLE[:, 1]
-        out[at.VOICE_DEPTH : at.VOICE_RATIO] = _TABLE[:, 2] * (0.1 + 0.85 * v["density"])
+        depth = 0.1 + 0.85 * v["density"] if drone is None else 0.0  # the score has a pulse of its own
+        out[at.VOICE_DEPTH : at.VOICE_RATIO] = _TABLE[:, 2] * depth
         out[at.VOICE_RATIO : at.SPECTRUM] = _TABLE[:, 3]
 
-    def _breath(self, f0: float, brightness: float, amount: float) -> tuple[Array, float]:
+    def _colour(self, frequency: Array) -> tuple[Array, Array]:
+        """Return the latents' gain for every partial of every tone, and the dB for every noise band."""
+        z = np.array([self.values[name] for name in _LATENTS])
+        if not z.any():  # nobody drives them: no cost, and the plain sound to the last bit
+            return _PLAIN, _EVEN
+        source, body, noise = self._space.decode(z)
+        return timbre_space.harmonic_gains(frequency, source, body), noise
+
+    def _breath(self, f0: float, brightness: float, amount: float, colour_db: Array) -> tuple[Array, float]:
         """Return the band amplitudes at unit loudness, and the breath's share of the whole."""
         centre = f0 * 3.0 * 2.0 ** (2.2 * brightness)
         shape = np.exp(-0.5 * (np.log2(self._noise_hz / centre) / (0.7 + 0.5 * brightness)) ** 2)
+        if colour_db is not _EVEN:
+            shape = np.maximum(shape, _FAINT) * 10.0 ** (colour_db / 20)
         # two sides, white noise in ±1 (variance 1/3) through bands of Q 2.2 at 48 kHz; neighbours overlap and add up
         power = OVERLAP * 2 / 3 * float((shape * shape * self._noise_power).sum()) / 24_000 * math.pi / 2 / 2.2
         return np.asarray(shape / math.sqrt(power)), 1.3 * amount  # 0.5 → 0.65 of the amplitude
