@@ -21,7 +21,7 @@ def with_sine(hz: float, amplitude: float, channels: tuple[int, ...] = tuple(ran
 
 @pytest.mark.parametrize(
     ("band", "hz", "tolerance"),
-    [("alpha", 10.5, 0.15), ("beta", 20.0, 0.25), ("gamma", 37.0, 0.35), ("theta", 6.0, 0.35)],
+    [("alpha", 10.5, 0.15), ("beta", 20.0, 0.25), ("gamma", 37.0, 0.35), ("theta", 6.0, 0.4)],
 )
 def test_band_power_is_in_microvolts_squared(band: str, hz: float, tolerance: float) -> None:
     """A sine of 40 µV has a mean square of 800 µV²; the designed loss of a fast kernel is made up for on average."""

@@ -15,7 +15,7 @@ from brainmusic_daemon.features.kernels import ComplexArray, Density, Prior
 
 LONGEST_S = 0.5  # no band is made to wait longer for its fidelity
 _STEP_S = 0.005
-_ENOUGH = 0.01  # where the fidelity is out of reach, what is so near to the best will do
+TOLERANCE = 0.01  # a correlation so near to what is wanted, or to the best there is, will do: it is foretold no better
 _SETTLED = 0.01  # of a step
 
 
@@ -35,7 +35,8 @@ class Promise:
 def expected(bands: Mapping[str, tuple[float, float]]) -> Prior:
     """Return the spectrum that is expected of anybody with these bands: alpha's peak is where the alpha band is."""
     low, high = bands.get("alpha", (8.0, 13.0))
-    return Prior(alpha_hz=math.sqrt(low * high))
+    # A narrow band was put around a peak that is known; the usual one has to hold the peaks of all people.
+    return Prior(alpha_hz=math.sqrt(low * high), alpha_width_hz=min(max((high - low) / 2 - 1, 0.5), 1.5))
 
 
 def configured(features: Any, bands: Mapping[str, tuple[float, float]]) -> dict[str, float]:
@@ -81,28 +82,33 @@ def _shortest(band: tuple[float, float], delay: float, kernel_s: float, fidelity
         these = slice(start, start + 16)
         bands, delays = [band] * len(candidates[these]), candidates[these]
         made = kernels.design(bands, samplerate, n_taps, delays.tolist(), prior)
-        found[these] = coherence(made, bands, delays, samplerate, prior)
-        if found.max() >= fidelity:
+        found[these] = expected_correlation(made, bands, delays, samplerate, prior)
+        if found.max() >= fidelity - TOLERANCE:
             break
-    enough = fidelity if found.max() >= fidelity else found.max() - _ENOUGH
+    best = float(found.max())
+    enough = (fidelity if best >= fidelity - TOLERANCE else best) - TOLERANCE
     return float(candidates[int(np.argmax(found >= enough))])
 
 
-def coherence(
+def expected_correlation(
     made: ComplexArray, bands: list[tuple[float, float]], delays: FloatArray, samplerate: float, prior: Density
 ) -> FloatArray:
     """Return the expected correlation (n_bands,) of each kernel's envelope with the true one `delays` seconds ago.
 
-    The output and the ideal analytic signal are jointly Gaussian with coherence ρ = Σ P·B·H* / √(Σ P|B|² · Σ P|H|²);
-    their squared envelopes then correlate by exactly |ρ|², the envelopes by a little less than 0.01 from it.
+    The output and the ideal analytic signal are jointly Gaussian with coherence ρ = Σ P·B·H* / √(Σ P|B|² · Σ P|H|²).
+    Their squared envelopes correlate by |ρ|²; the envelopes, which are Rayleigh, by (F(|ρ|²) − 1) / (4/π − 1) with
+    F = ₂F₁(−½, −½; 1; ·) (Middleton, Introduction to Statistical Communication Theory, 1960, §9.1), a little less.
     """
+    from scipy.special import hyp2f1
+
     n_grid = max(int(np.ceil(samplerate / kernels.GRID_HZ)), 2 * len(made))
     f = np.fft.fftfreq(n_grid, 1 / samplerate)
     density = prior.density(f)[:, None]
     B = np.fft.fft(made[::-1], n_grid, axis=0)
     H = np.stack([kernels.ideal(f, *band, delay) for band, delay in zip(bands, delays, strict=True)], axis=1)
     cross = np.abs((density * B * H.conj()).sum(axis=0)) ** 2
-    return np.asarray(cross / ((density * np.abs(B) ** 2).sum(axis=0) * (density * np.abs(H) ** 2).sum(axis=0)))
+    square = cross / ((density * np.abs(B) ** 2).sum(axis=0) * (density * np.abs(H) ** 2).sum(axis=0))
+    return np.asarray((hyp2f1(-0.5, -0.5, 1.0, np.minimum(square, 1.0)) - 1) / (4 / math.pi - 1))
 
 
 def promises(
@@ -114,7 +120,7 @@ def promises(
 ) -> dict[str, Promise]:
     """Return what each kernel (n_taps, n_bands) promises, by band."""
     edges = [(low, min(high, samplerate / 2 - kernels.GRID_HZ)) for low, high in bands.values()]
-    correlation = coherence(made, edges, np.array([delays[name] for name in bands]), samplerate, prior)
+    correlation = expected_correlation(made, edges, np.array([delays[name] for name in bands]), samplerate, prior)
     lines = np.array([n * line for line in prior.mains_hz for n in range(1, math.ceil(samplerate / 2 / line))])
     near = (lines[:, None] + np.array([-0.1, 0.0, 0.1])).ravel()
     near = near[near < samplerate / 2]

@@ -39,6 +39,7 @@ class Prior:
     floor: float = 0.05  # amplifier and muscle noise; bounds the kernels' noise gain
     alpha: float = 8.0
     alpha_hz: float = 10.0  # the person's own, where it is known
+    alpha_width_hz: float = 1.5  # standard deviation of the peak
     beta: float = 0.8  # around 20 Hz, likewise
     mains_hz: tuple[float, ...] = (50.0, 60.0)  # both, until calibration tells which
     mains: float = 10_000.0  # power of a line, and of each harmonic, over the density at 10 Hz, in Hz
@@ -48,7 +49,7 @@ class Prior:
         """Return the expected power density at frequencies `f` (Hz, any shape)."""
         f = np.abs(f)
         eeg = (10.0 / np.maximum(f, GRID_HZ)) ** self.exponent
-        eeg += self.alpha * np.exp(-0.5 * ((f - self.alpha_hz) / 1.5) ** 2)
+        eeg += self.alpha * np.exp(-0.5 * ((f - self.alpha_hz) / self.alpha_width_hz) ** 2)
         eeg += self.beta * np.exp(-0.5 * ((f - 20.0) / 4.0) ** 2)
         return self.guarded(f, eeg)
 

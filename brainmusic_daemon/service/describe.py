@@ -103,9 +103,9 @@ def _waits(features: Any, promises: Mapping[str, Promise]) -> Iterator[str]:
         late, ms = promise.delay > features.delay_ms / 1000 + 1e-6, 1000 * promise.delay
         if name in features.delays_ms:
             continue
-        if late and promise.correlation >= fidelity - 0.005:
+        if late and promise.correlation >= fidelity - delays.TOLERANCE:
             yield f"{name} waits {ms:.0f} ms: what features.fidelity = {fidelity:g} takes (0: no band waits)"
-        elif promise.correlation < fidelity - 0.005:
+        elif promise.correlation < fidelity - delays.TOLERANCE:
             yield f"{name}: fidelity {fidelity:g} is out of reach; {ms:.0f} ms gives {promise.correlation:.2f}"
 
 

@@ -40,7 +40,7 @@ def measure(files: Sequence[Path], settings: Sequence[str]) -> str:
             at_default.append((*before, *after))
         expected = [
             float(
-                delays.coherence(
+                delays.expected_correlation(
                     kernels.design([band], 250.0, 250, [delay], prior), [band], np.array([delay]), 250.0, prior
                 )[0]
             )
@@ -67,7 +67,7 @@ def measure(files: Sequence[Path], settings: Sequence[str]) -> str:
     return "\n\n".join(
         [
             "Correlation of the causal envelope with the true one, by delay; up to 16 channels of each of "
-            f"{len(takes)} recordings, median. `own spectrum`: learned on the first 60 s (the first half where it is shorter).",
+            f"{len(takes)} recordings, median. `own spectrum`: learned on the first 60 s, or half if shorter.",
             table(["band", *ms, f"{FIDELITY} at"], rows),
             f"The delay that each recording needs for {FIDELITY} (steps of 25 ms up to 500), and what the design says:",
             table(["band", "default", "by design", *(take.name for take in takes)], needs),
@@ -110,7 +110,7 @@ def _follow(
     each = [
         np.corrcoef(found[inner, i], np.interp(at[inner] - delay, at, truth[:, i]))[0, 1] for i in range(x.shape[1])
     ]
-    foretold = delays.coherence(made, [band], np.array([delay]), fs, density)  # type: ignore[arg-type]
+    foretold = delays.expected_correlation(made, [band], np.array([delay]), fs, density)  # type: ignore[arg-type]
     return float(np.nanmedian(each)), float(foretold[0])
 
 

@@ -120,7 +120,7 @@ def openbci_gui(take: Take, picks: tuple[int, ...], times: Array, band: tuple[fl
 
 PEERS: Mapping[str, Method] = {
     "Butterworth of order 2, rectifier, low-pass 3 Hz": butterworth(2, 3.0),
-    "the same, tuned to these recordings: order 1, 4 Hz": butterworth(1, 4.0),
+    "Butterworth tuned to these recordings: order 1, 4 Hz": butterworth(1, 4.0),
     "Hann FFT, 0.5 s": hann(0.5),
     "Hann FFT, 1 s": hann(1.0),
     "OpenBCI GUI": openbci_gui,

@@ -12,7 +12,7 @@ from benchmarks.signal_data import BANDS, envelope, load, render, ticks
 from benchmarks.signal_envelope import ASKED_S, WANTED
 from benchmarks.signal_peers import PEERS
 
-SHOWN = ("the same, tuned to these recordings: order 1, 4 Hz", "Hann FFT, 1 s", "OpenBCI GUI", "scipy Welch, 2 s")
+SHOWN = ("Butterworth tuned to these recordings: order 1, 4 Hz", "Hann FFT, 1 s", "OpenBCI GUI", "scipy Welch, 2 s")
 SECONDS = (20.0, 32.0)
 
 
