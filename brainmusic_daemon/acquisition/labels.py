@@ -77,6 +77,11 @@ def is_electrode(name: str) -> bool:
     return _ELECTRODE.match(name) is not None
 
 
+def is_other(name: str) -> bool:
+    """Tell whether a name says that the channel is no EEG: ECG, Resp, Status …"""
+    return _OTHER.search(name.strip()) is not None and not is_electrode(tidy(name))
+
+
 def eeg_columns(names: Sequence[str], kinds: Sequence[str] = ()) -> list[int]:
     """Return which channels are EEG, by the stated kinds and then by the names; all of them when none would be left."""
     columns = [i for i in range(len(names)) if not (i < len(kinds) and kinds[i].strip().lower() in _OTHER_KINDS)]

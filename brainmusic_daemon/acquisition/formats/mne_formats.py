@@ -40,6 +40,8 @@ def read(path: Path) -> Take:
         there = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
         raise ConfigError(f"the recording {path} holds no EEG channels (there is {there or 'no channel at all'})")
     given = [raw.ch_names[i] for i in columns]
+    if all(labels.is_other(name) for name in given):  # EDF knows no types: mne takes all of it for EEG
+        raise ConfigError(f"the recording {path} holds no EEG channels (there is {', '.join(given)})")
     keep = labels.eeg_columns(given)
     samples = np.ascontiguousarray(data[keep].T, dtype=np.float64) * 1e6
     if samples.shape[0] == 0:
