@@ -53,6 +53,7 @@ class Daemon:
         # Many short Python slices instead of few long ones: the tick gets its turn within half a millisecond.
         sys.setswitchinterval(0.0005)
         self.session.acquisition.start()
+        self.session.warm_up()  # before the outputs: the synth may compile for many seconds, and ticks go on meanwhile
         self.host.start()
         self._tick_thread.start()
 

@@ -64,6 +64,7 @@ def render(
         opened = OutputHost(outputs, clock, acquisition.info, lambda now_open: setattr(session, "outputs", now_open))
         opened.open_now()
         total = _length(config.source, seconds)
+        session.warm_up()
         begun = time.perf_counter()
         last = False
         while not last and (stop is None or not stop.is_set()):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import numpy as np
 
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.supervisor import Acquisition
-from brainmusic_daemon.api import Clock, Frame, Output, Source, State
-from brainmusic_daemon.config import Config
-from brainmusic_daemon.features import montage
+from brainmusic_daemon.api import Clock, Frame, Output, Source, State, StreamInfo
+from brainmusic_daemon.config import Config, FeaturesConfig
+from brainmusic_daemon.features import bank, montage
 from brainmusic_daemon.pipeline import Pipeline
 from brainmusic_daemon.service.metrics import Histogram
 
@@ -49,6 +51,16 @@ class Session:
         self.frame: Frame | None = None  # newest
         self._attached: _Attached | None = None
         self._ticking = False
+
+    def warm_up(self) -> None:
+        """Compile what a tick calls, or load it from the cache: on a headset of no account, so that no tick has to."""
+        plain = replace(self.config, profile=None, features=FeaturesConfig.model_validate({}))
+        info = StreamInfo("", ("Fp1", "Fp2", "O1", "O2"), 250.0)
+        made = bank.build(info, plain, {})
+        n = made.spectral.n_taps
+        ring = Ring(len(info.channels), 4 * n, n)
+        ring.write(np.zeros((n, len(info.channels))), 0.0, 0.0)
+        made.update(0.0, ring.newest(n), alive=True)
 
     def attach(self) -> bool:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
