@@ -160,8 +160,23 @@ class Note:
     time: float  # session seconds of the onset, a little ahead of the tick that made it
     pitch: float  # MIDI note number, fractions allowed
     velocity: float  # 0..1
-    duration: float  # seconds
+    duration: float  # seconds until it is let go
     channel: int = 0
+    pan: float = 0.0  # -1 left … 1 right
+    attack: float = 0.01  # seconds
+    decay: float = 0.0  # a struck sound fades with this time constant, seconds; 0: it is sustained
+    release: float = 0.15  # time constant of its end, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Drone:
+    """How the synth's voices are shared: steady tones below, all other voices for the notes of a score."""
+
+    root_hz: float
+    tones: int  # how many of root, octave below, fifth: 0..3
+    level: float  # 0..1, of full level
+    breath: float  # 0..1, share of `noise_amount` that is heard
+    notes: float  # amplitude of a note of velocity 1, as a share of full level
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +188,7 @@ class Frame:
     features: Features
     controls: Controls
     notes: tuple[Note, ...] = ()
+    drone: Drone | None = None  # None: the synth's own chord, from the controls alone
 
 
 # --- the controls of the synth ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from brainmusic_daemon.api import ConfigError, Mapper, Output, Source
 
 if TYPE_CHECKING:
     from brainmusic_daemon.features.profile import Profile
+    from brainmusic_daemon.music.preset import Preset
 
 Hz = Annotated[float, Field(ge=0.1, le=1000)]
 Delay = Annotated[float, Field(ge=0, le=2000)]
@@ -111,6 +112,13 @@ class ArtifactsConfig(_Section):
     moved_uv: float = Field(250.0, gt=0, description="deflection that is no eye's above this: an electrode moved, µV")
 
 
+class MusicConfig(_Section):
+    """What is played with the controls."""
+
+    preset: str = Field("drone", min_length=1, description="a preset of the project, or the path of a TOML file")
+    seed: int = Field(1, ge=0, le=2**31 - 1, description="another seed is another course of the same piece")
+
+
 class BaselineConfig(_Section):
     """How features become 0..1 around 0.5."""
 
@@ -127,6 +135,8 @@ class Config:
     quality: QualityConfig
     artifacts: ArtifactsConfig
     baseline: BaselineConfig
+    music: MusicConfig
+    preset: Preset  # the one that `music` names
     source: Source
     mapper: Mapper
     outputs: Mapping[str, Output]
@@ -146,6 +156,7 @@ _SECTIONS: Mapping[str, type[_Section]] = {
     "quality": QualityConfig,
     "artifacts": ArtifactsConfig,
     "baseline": BaselineConfig,
+    "music": MusicConfig,
 }
 _TABLES = (*_SECTIONS, "source", "mapper", "output")
 
@@ -215,11 +226,22 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
             profile = profile_file.load(sections["session"].profile)
         except ConfigError as error:
             problems.append(("session.profile", str(error)))
+    from brainmusic_daemon.music import preset as presets
+
+    preset = None
+    if sections["music"] is not None:
+        try:
+            preset = presets.load(sections["music"].preset)
+        except ConfigError as error:
+            problems.append(("music.preset", str(error)))
     if problems:
         lines = "\n".join(f"  {place}: {message}" for place, message in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{count} in {origin or 'the configuration'}:\n{lines}")
-    config = Config(**sections, source=source, mapper=mapper, outputs=outputs, origin=origin, tables=tables)
+    assert preset is not None
+    config = Config(
+        **sections, preset=preset, source=source, mapper=mapper, outputs=outputs, origin=origin, tables=tables
+    )
     return personal(config, profile) if profile is not None else config
 
 

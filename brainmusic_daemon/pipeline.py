@@ -12,6 +12,7 @@ from brainmusic_daemon.api import CONTROLS, Control, Controls, Features, Frame, 
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank
 from brainmusic_daemon.mapping.smoothing import Smoother
+from brainmusic_daemon.music.score import Score
 
 
 class Pipeline:
@@ -28,6 +29,7 @@ class Pipeline:
         always = {control.name: control for control in CONTROLS if not control.name.startswith("z.")}
         self.controls: Sequence[Control] = [*(always | driven).values()]
         self.smoother = Smoother(self.controls, getattr(self.mapper, "smoothing", {}), config.tick)
+        self.score = Score(config.preset, config.music.seed, config.tick)
         self.bank: bank.FeatureBank | None = None
         self._rest = {control.name: control.rest for control in self.controls}
         self._targets = dict(self._rest)
@@ -81,7 +83,8 @@ class Pipeline:
         if follow < 1.0:
             targets = {name: rest[name] + follow * (value - rest[name]) for name, value in targets.items()}
         controls = Controls(features.time, self.smoother.step(targets))
-        frame = Frame(features.time, self._number, features, controls)
+        notes = self.score.advance(features.time, controls.values, follow)
+        frame = Frame(features.time, self._number, features, controls, notes, self.score.drone(controls.values))
         self._number += 1
         return frame
 

@@ -15,6 +15,7 @@ MAY_KNOW = {
     "acquisition": {"liblsl"},
     "features": {"config"},
     "mapping": set(),
+    "music": set(),
     "synth": set(),
     "outputs": {"synth"},  # the audio callback *is* the synth
     "api": set(),
@@ -35,6 +36,7 @@ BELONGS = {
     "rich": {"service", "cli"},
     "typer": {"cli"},
     "orjson": {"outputs"},
+    "mido": {"outputs"},
 }
 
 

@@ -16,9 +16,11 @@ from pydantic import Field
 from brainmusic_daemon.api import Clock, Frame, OutputLost, StreamInfo, plugin
 from brainmusic_daemon.outputs import portaudio
 from brainmusic_daemon.outputs.portaudio import devices as devices
+from brainmusic_daemon.outputs.streamclock import StreamClock
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
+    from brainmusic_daemon.synth.notes import Notes
     from brainmusic_daemon.synth.voicing import Voicing
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Audio:
     gain_db: Annotated[float, Field(ge=-60, le=12, description="output gain, dB")] = 0.0
 
     _engine: Engine | None = field(default=None, init=False, repr=False)
+    _playing: tuple[Engine, Notes, StreamClock] | None = field(default=None, init=False, repr=False)
+    _clock: Clock | None = field(default=None, init=False, repr=False)
     _stream: Any = field(default=None, init=False, repr=False)
     _supervisor: threading.Thread | None = field(default=None, init=False, repr=False)
     _closing: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
@@ -58,6 +62,7 @@ class Audio:
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Start the sound.  Raises OutputLost where there is no device."""
         self._closing.clear()
+        self._clock = clock
         self._past, self._failed, self._reopened, self._voicing = {}, 0, 0, None
         warm_up(_log.info)
         self._start()
@@ -70,9 +75,23 @@ class Audio:
         if engine is None:
             return
         try:
+            self._play(engine, frame)
+            engine.voicing.drone = frame.drone
             engine.control(frame.controls.values)
         except Exception:  # noqa: BLE001  a tick must go on whatever a mapper hands over; counted
             self._failed += 1
+
+    def _play(self, engine: Engine, frame: Frame) -> None:
+        """Give the notes to the voices, each at its frame of the stream."""
+        from brainmusic_daemon.synth.notes import Notes
+
+        if self._playing is None or self._playing[0] is not engine:  # the device was opened again
+            self._playing = (engine, Notes(engine), StreamClock(engine.samplerate))
+        _, notes, stream = self._playing
+        assert self._clock is not None
+        stream.observe(self._clock.now(), engine.frame)
+        if frame.notes:
+            notes.play(frame.notes, stream.frame_of, frame.drone)
 
     def panic(self) -> None:
         """Silence within 50 ms (tick thread only)."""
@@ -103,6 +122,8 @@ class Audio:
             for name, value in _counters(engine).items():
                 counts[name] = counts.get(name, 0.0) + value
             counts["samplerate"] = engine.samplerate
+        if self._playing is not None:
+            counts["notes"], counts["notes_late"] = self._playing[1].played, self._playing[2].late
         counts["failed"] = float(self._failed)
         counts["reopened"] = float(self._reopened)
         counts["frames"] = float(self.frames)

@@ -85,6 +85,26 @@ def begin_voice(F, N, v, frame, pulse, rise, fall, begin, end):
         F[at.V_PARTIALS + v] = prepare_partials(
             begin[first:last], end[first:last], inc, inc_end, QUANTUM, amplitude, slope
         )
+        shade(F, N, v, amplitude, slope)
+
+
+@compiled
+def shade(F, N, v, amplitude, slope):
+    """Darken a struck sound as it fades, partial k by shade ** k: strings and bars lose their upper partials first."""
+    before, after = F[at.V_SHADE + v], 1.0
+    if N[at.VOICE_NOTE + v] == 1 and F[at.V_NOTE_DECAY + v] > 0.0 and N[at.VOICE_GATE + v] != 1:
+        after = 1.0 - 0.15 * (1.0 - min(F[at.V_ENV + v], 1.0))
+    after = before + 0.2 * (after - before)
+    F[at.V_SHADE + v] = after
+    if before > 0.9999 and after > 0.9999:
+        return
+    a, b = 1.0, 1.0
+    for k in range(int(F[at.V_PARTIALS + v])):
+        begin = amplitude[k] * a
+        slope[k] = ((amplitude[k] + slope[k] * QUANTUM) * b - begin) / QUANTUM
+        amplitude[k] = begin
+        a *= before
+        b *= after
 
 
 @compiled
@@ -129,8 +149,12 @@ def end_quantum(F, N):
             F[at.V_ENV + v], F[at.V_ENV_FROM + v], F[at.V_ENV_SLOPE + v] = 1.0, 0.0, 0.0
             continue
         e = F[at.V_ENV + v] + F[at.V_ENV_SLOPE + v] * (QUANTUM - F[at.V_ENV_FROM + v])
-        goal, seconds = 0.0, 0.15
-        if N[at.VOICE_GATE + v] == 1:
+        goal, seconds = 0.0, F[at.V_NOTE_RELEASE + v]
+        if N[at.VOICE_GATE + v] == 1 and e > 0.9 and F[at.V_NOTE_DECAY + v] > 0.0:
+            N[at.VOICE_GATE + v] = 2
+        if N[at.VOICE_GATE + v] == 2:
+            seconds = F[at.V_NOTE_DECAY + v]
+        elif N[at.VOICE_GATE + v] == 1:
             goal, seconds = 1.0, max(F[at.V_NOTE_ATTACK + v] / 3.0, 1e-3)
         if goal == 0.0 and e < 1e-5:
             e = 0.0

@@ -70,15 +70,28 @@ class Engine:
         return self._push_row()
 
     def note_on(
-        self, frame: int, voice: int, frequency: float, level: float, pan: float, attack: float, length: float
+        self,
+        frame: int,
+        voice: int,
+        frequency: float,
+        level: float,
+        pan: float,
+        attack: float,
+        length: float,
+        decay: float = 0.0,
+        release: float = 0.15,
     ) -> bool:
-        """Start a note exactly at `frame`; push notes in the order of their onsets."""
-        self._note[:] = frame, at.NOTE_ON, voice, frequency, level, pan, attack, length
+        """Start a note exactly at `frame`; push notes in the order of their onsets.
+
+        attack, length: s.  decay, release: time constants in s; decay 0: sustained until `length` is over.
+        """
+        self._note[:] = frame, at.NOTE_ON, voice, frequency, level, pan, attack, length, decay, release
         return self._push_note()
 
     def note_free(self, frame: int, voice: int) -> bool:
         """Give a voice, after its last note has faded, back to the drone."""
-        self._note[:] = frame, at.NOTE_FREE, voice, 0, 0, 0, 0, 0
+        self._note[:] = 0.0
+        self._note[:3] = frame, at.NOTE_FREE, voice
         return self._push_note()
 
     def fade(self, to: float, seconds: float, frame: int = 0) -> bool:

@@ -34,7 +34,7 @@ TARGETS: Final = SPECTRUM + MAX_VOICES * MAX_PARTIALS
 ROW: Final = TARGETS + 2  # frame number, kind, values
 STATE_ROWS: Final = 128
 SET_TARGETS, FADE, PANIC = range(3)  # kinds of the state queue; FADE: target, seconds
-EVENT: Final = 8  # frame number, kind, voice, frequency, amplitude, pan, attack s, length s
+EVENT: Final = 10  # frame number, kind, voice, frequency, amplitude, pan, attack s, length s, decay s, release s
 EVENT_ROWS: Final = 1_024
 NOTE_ON, NOTE_OFF, NOTE_FREE = range(3)  # kinds of the event queue; NOTE_FREE gives the voice back to the drone
 
@@ -49,7 +49,7 @@ LIMITER_IDLE: Final = 15
 WIPE: Final = 16  # 1: empty the room as soon as the fade has reached silence
 STARTED: Final = 17  # 1 once the first targets have arrived: they are taken at once, not glided to
 VOICE_NOTE: Final = 24  # per voice: 1 while it plays notes
-VOICE_GATE: Final = VOICE_NOTE + MAX_VOICES
+VOICE_GATE: Final = VOICE_NOTE + MAX_VOICES  # 0 let go, 1 rising or held, 2 struck and fading
 VOICE_END: Final = VOICE_GATE + MAX_VOICES  # frame at which the gate closes
 INTEGERS: Final = VOICE_END + MAX_VOICES
 
@@ -84,6 +84,7 @@ V_ENV, V_ENV_FROM, V_ENV_SLOPE = V + 56, V + 64, V + 72
 V_PULSE: Final = V + 80
 V_PARTIALS: Final = V + 88
 V_NOTE_FREQUENCY, V_NOTE_LEVEL, V_NOTE_PAN, V_NOTE_ATTACK, V_NOTE_GLIDE = V + 96, V + 104, V + 112, V + 120, V + 128
+V_NOTE_DECAY, V_NOTE_RELEASE, V_SHADE = V + 136, V + 144, V + 152
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
 TARGET: Final = 384

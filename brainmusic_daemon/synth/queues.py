@@ -87,7 +87,7 @@ def apply_states(F, N, frame):
 def apply_events(F, N, frame, place):
     """Apply the notes that are due at this frame; return the number of frames until the next one."""
     for v in range(MAX_VOICES):
-        if N[at.VOICE_GATE + v] == 1 and N[at.VOICE_END + v] <= frame:
+        if N[at.VOICE_GATE + v] != 0 and N[at.VOICE_END + v] <= frame:
             close_gate(F, N, v, place)
     ahead = 1 << 40
     while N[at.EVENT_HEAD] < N[at.EVENT_TAIL]:
@@ -108,7 +108,7 @@ def apply_events(F, N, frame, place):
         fence()
         N[at.EVENT_HEAD] += 1
     for v in range(MAX_VOICES):
-        if N[at.VOICE_GATE + v] == 1:
+        if N[at.VOICE_GATE + v] != 0:
             ahead = min(ahead, N[at.VOICE_END + v] - frame)
     return ahead
 
@@ -126,7 +126,7 @@ def bend_envelope(F, v, place, goal, seconds):
 
 @compiled
 def open_gate(F, N, v, frame, place, note):
-    """Start a note; `note` is frequency, amplitude, pan, attack s, length s.  A silent voice starts at phase 0."""
+    """Start a note; `note` is what follows the voice in layout.EVENT.  A silent voice starts at phase 0."""
     increment = note[0] / F[at.SAMPLERATE]
     if not (0.0 < increment < 0.5):
         return
@@ -136,6 +136,8 @@ def open_gate(F, N, v, frame, place, note):
     F[at.V_NOTE_LEVEL + v] = note[1]
     F[at.V_NOTE_PAN + v] = note[2]
     F[at.V_NOTE_ATTACK + v] = note[3]
+    F[at.V_NOTE_DECAY + v] = note[5]
+    F[at.V_NOTE_RELEASE + v] = note[6]
     silent = F[at.V_LEFT + v] == 0.0 and F[at.V_RIGHT + v] == 0.0
     if was_free and silent:
         F[at.V_ENV + v] = 0.0
@@ -146,6 +148,7 @@ def open_gate(F, N, v, frame, place, note):
         F[at.V_INC_SLOPE + v] = 0.0
         F[at.V_PHASE + v] = -increment * place
         F[at.V_NOTE_GLIDE + v] = note[0]
+        F[at.V_SHADE + v] = 1.0
         half_pi = 0.25 * (note[2] + 1.0) * math.pi
         F[at.V_LEFT + v], F[at.V_LEFT_SLOPE + v] = note[1] * math.cos(half_pi), 0.0
         F[at.V_RIGHT + v], F[at.V_RIGHT_SLOPE + v] = note[1] * math.sin(half_pi), 0.0
@@ -164,6 +167,6 @@ def open_gate(F, N, v, frame, place, note):
 @compiled
 def close_gate(F, N, v, place):
     """Let a note fade."""
-    if N[at.VOICE_NOTE + v] == 1 and N[at.VOICE_GATE + v] == 1:
+    if N[at.VOICE_NOTE + v] == 1 and N[at.VOICE_GATE + v] != 0:
         N[at.VOICE_GATE + v] = 0
-        bend_envelope(F, v, place, 0.0, 0.15)
+        bend_envelope(F, v, place, 0.0, F[at.V_NOTE_RELEASE + v])

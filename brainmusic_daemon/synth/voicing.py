@@ -51,7 +51,7 @@ class Voicing:
     def __init__(self) -> None:
         self.values: dict[str, float] = {control.name: control.rest for control in CONTROLS}
         self.repaired = 0  # values that were not finite or out of range
-        self.drone: Drone | None = None  # None: the chord of TONES; else a few steady tones, the other voices play notes
+        self.drone: Drone | None = None  # None: the chord of TONES; else a few of them, the other voices play notes
         self.note_hz = np.full(at.MAX_VOICES, 440.0)  # newest note of each voice that plays notes
         self._space = timbre_space.load()
         self._noise_hz = 75.0 * 2.0 ** (np.arange(at.NOISE_BANDS) / 2)

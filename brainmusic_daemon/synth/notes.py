@@ -1,0 +1,78 @@
+"""Notes and the frames of their onsets in, voices of the engine out: who plays what, and who makes way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from brainmusic_daemon.api import Drone, Note
+from brainmusic_daemon.synth.engine import Engine
+from brainmusic_daemon.synth.layout import MAX_VOICES
+
+NOTE_LEVEL = 0.8  # amplitude of the loudest note beside that of all of the drone
+SILENT = 6.0  # time constants of the release after which a voice counts as free
+
+
+@dataclass(slots=True)
+class Voice:
+    """What a voice plays, in frames."""
+
+    pitch: float = -1.0
+    channel: int = -1
+    begin: int = -(1 << 60)
+    end: int = -(1 << 60)  # the gate closes
+    silent: int = -(1 << 60)
+
+
+class Notes:
+    """Gives notes to the voices that the drone leaves.  Producer thread of the engine only."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._voices = [Voice() for _ in range(MAX_VOICES)]
+        self.played = 0
+        self.stolen = 0  # voices that had to leave a note that was still held
+
+    def play(self, notes: Sequence[Note], frame_of: Callable[[float], int], drone: Drone | None) -> None:
+        """Push the notes, which are in order of onset; without a `drone` that says how voices are shared, none."""
+        if drone is None:
+            return
+        engine, rate = self._engine, self._engine.samplerate
+        for note in notes:
+            frame = frame_of(note.time)
+            number = self._choose(note, frame, range(drone.tones, MAX_VOICES))
+            hz = 440.0 * 2.0 ** ((note.pitch - 69.0) / 12.0)
+            if not math.isfinite(hz) or not 0 < hz < rate / 2:
+                continue
+            engine.voicing.note_hz[number] = hz  # its colour, from the next controls on
+            level = NOTE_LEVEL * drone.notes * note.velocity**1.5
+            end = frame + max(1, round(note.duration * rate))
+            engine.note_on(
+                frame, number, hz, level, note.pan, note.attack, note.duration, note.decay, max(note.release, 0.005)
+            )
+            self.played += 1
+            fading = note.decay if note.decay > 0 else math.inf
+            silent = min(end + SILENT * note.release * rate, frame + SILENT * fading * rate)
+            self._voices[number] = Voice(note.pitch, note.channel, frame, end, round(silent))
+
+    def _choose(self, note: Note, frame: int, numbers: range) -> int:
+        """Return the voice for a note: its own pitch again, else a silent one, else who was let go, else the oldest.
+
+        Of those that still sound, a voice of the same channel comes first, so that a busy part takes from itself.
+        """
+        voices = self._voices
+
+        def rank(number: int) -> tuple[float, ...]:
+            voice = voices[number]
+            if voice.silent > frame and voice.pitch == note.pitch and voice.channel == note.channel:
+                return (0.0, 0.0, 0.0)
+            if voice.silent <= frame:
+                return (1.0, voice.silent, number)
+            if voice.end <= frame:
+                return (2.0, voice.end, number)
+            return (3.0 if voice.channel == note.channel else 4.0, voice.begin, number)
+
+        best = min(numbers, key=rank)
+        self.stolen += rank(best)[0] >= 3.0
+        return best
