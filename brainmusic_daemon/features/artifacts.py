@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.api import Event, FloatArray, Window
+from brainmusic_daemon.features import artifact_memory as at
 from brainmusic_daemon.features import mending
-from brainmusic_daemon.features.eyes import eyes, movement_powers
+from brainmusic_daemon.features.eyes import Eyes, eyes, movement_powers
 from brainmusic_daemon.features.muscle import muscle_kernel, muscle_leak
 from brainmusic_daemon.features.spectral import Analysis, SpectralBank
 
@@ -42,23 +43,28 @@ class Artifacts:
         self.sees_blinks = bool(seen.reference[0].any())
         n_bands, m, fs, tick = len(setup.bands), len(seen.members), setup.samplerate, setup.tick
         kernel_s = spectral.n_taps / fs
-        self.channels: FloatArray = np.zeros((mending.MEAN + n_bands, n))
+        self.channels: FloatArray = np.zeros((at.MEAN + n_bands, n))
+        if spectral.reference is not None:
+            # the products are re-referenced: so is what is expected of them
+            spread = seen.spread - seen.spread[:, spectral.reference].mean(axis=1, keepdims=True)
+            scale = (seen.reference * spread).sum(axis=1, keepdims=True)
+            seen = Eyes(seen.reference, np.divide(spread, scale, out=0 * spread, where=scale > 0), seen.members)
         for e in range(2):
             doubt = np.square(_DOUBT * np.maximum(np.abs(seen.spread[e]), 0.1)) * seen.spread[e].any()
-            self.channels[mending.REFERENCE + e] = seen.reference[e]
-            self.channels[[mending.PRIOR + e, mending.SPREAD + e]] = seen.spread[e]
-            self.channels[[mending.PRIOR_DOUBT + e, mending.DOUBT + e]] = doubt
+            self.channels[at.REFERENCE + e] = seen.reference[e]
+            self.channels[[at.PRIOR + e, at.SPREAD + e]] = seen.spread[e]
+            self.channels[[at.PRIOR_DOUBT + e, at.DOUBT + e]] = doubt
         self._members = seen.members
         self._filters = np.zeros((n_bands + 2, m, m + 2))
-        self._bands = np.zeros((n_bands + 1, mending.N_BAND_COLUMNS))
-        self._movements = np.full((mending.N_MOVEMENTS, 3), -1.0)  # which, its peak in µV, its age in ticks
-        self._memo = np.zeros(mending.N_MEMOS)
-        self._options = np.zeros(mending.N_OPTIONS)
-        self._options[mending.TICK] = tick
-        self._options[mending.BLINK_UV : mending.MOVED_UV + 1] = blink_uv, muscle_ratio, pop_uv, moved_uv
-        self._options[mending.HOLD_TICKS] = math.ceil(kernel_s / tick) + 1
-        self._options[mending.DROPOUT] = max(8.0, _DROPOUT_S * fs)
-        self._options[mending.KERNEL_S] = kernel_s
+        self._bands = np.zeros((n_bands + 1, at.N_BAND_COLUMNS))
+        self._movements = np.full((at.N_MOVEMENTS, 3), -1.0)  # which, its peak in µV, its age in ticks
+        self._memo = np.zeros(at.N_MEMOS)
+        self._options = np.zeros(at.N_OPTIONS)
+        self._options[at.TICK] = tick
+        self._options[at.BLINK_UV : at.MOVED_UV + 1] = blink_uv, muscle_ratio, pop_uv, moved_uv
+        self._options[at.HOLD_TICKS] = math.ceil(kernel_s / tick) + 1
+        self._options[at.DROPOUT] = max(8.0, _DROPOUT_S * fs)
+        self._options[at.KERNEL_S] = kernel_s
         hann = np.hanning(max(3, round(_SMOOTH_S * fs)) + 2)[1:-1]
         self._smooth: FloatArray = hann / hann.sum()
         self._muscle = muscle_kernel(fs)
@@ -71,9 +77,8 @@ class Artifacts:
     def _adopt_kernels(self) -> None:
         """Learn from the bank's kernels, which may be redesigned, what muscles and movements look like through them."""
         self._gain = self._spectral.gain
-        self._bands[:-1, mending.SCALE] = 0.5 / self._gain
         kernels, fs = self._spectral.kernels, self._setup.samplerate
-        self._bands[:-1, mending.LEAK] = muscle_leak(self._muscle, kernels, self._bands[:-1, mending.SCALE], fs)
+        self._bands[:-1, at.LEAK] = muscle_leak(self._muscle, kernels, 0.5 / self._gain, fs)
         self._shapes = movement_powers(self._setup, kernels)
 
     def mend(self, window: Window, analysis: Analysis, weights: FloatArray) -> None:
@@ -84,40 +89,43 @@ class Artifacts:
         fresh = min(max(window.end - self._end, 1), len(x) - 1)
         begun = self._end >= 0 and window.filled > fresh and window.filled >= len(x)
         self._end = window.end
+        if self._spectral.reference is not None:
+            self.channels[at.SHARE] = self._spectral.reference_shares
         muscle = x[-len(self._muscle_taps) :].T @ self._muscle_taps
         memo = self._memo
+        self._bands[:-1, at.SCALE] = self._spectral.scale  # they may be on the way to others
         mending.step(
             x, fresh, begun, muscle, analysis.products, analysis.power, weights, self.channels, self._members,
             self._filters, self._bands, self._shapes, self._smooth, self._movements, memo, self._options,
         )  # fmt: skip
-        if memo[mending.BLINK] > 0:
-            strength = min(1.0, float(memo[mending.BLINK]) / _FULL_BLINK_UV)
+        if memo[at.BLINK] > 0:
+            strength = min(1.0, float(memo[at.BLINK]) / _FULL_BLINK_UV)
             analysis.events.append(Event("blink", window.time - _BLINK_PEAK_S, strength))
-        if memo[mending.JAW] > 0:
-            strength = min(1.0, float(memo[mending.JAW]) / _FULL_CLENCH_UV)
+        if memo[at.JAW] > 0:
+            strength = min(1.0, float(memo[at.JAW]) / _FULL_CLENCH_UV)
             analysis.events.append(Event("jaw", window.time - 3 * self._setup.tick, strength))
 
     @property
     def busy(self) -> bool:
         """Return whether the window holds something that is no brain: nothing should be learned from it."""
         memo = self._memo
-        return bool(memo[mending.REMEMBERED] + memo[mending.REMEMBERED + 1] > 0 or memo[mending.BRIDGED] > 0.1)
+        return bool(memo[at.REMEMBERED] + memo[at.REMEMBERED + 1] > 0 or memo[at.BRIDGED] > 0.1)
 
     @property
     def held(self) -> npt.NDArray[np.bool_]:
         """Return (n_channels,) whose cable or electrode moved within the window: they stand on their past."""
-        return np.asarray(self.channels[mending.HOLD] > 0)
+        return np.asarray(self.channels[at.HOLD] > 0)
 
     @property
     def excused(self) -> npt.NDArray[np.bool_]:
         """Return (n_channels,) whose noise is explained by a short artifact: no bad contact."""
-        loud, memo = self.channels[mending.LOUD], self._memo
+        loud, memo = self.channels[at.LOUD], self._memo
         excused = (loud > 0) & (loud < _BRIEF_S)
         for e in range(2):
-            if memo[mending.REMEMBERED + e] > 0 and memo[mending.UNLEARNED] < _BRIEF_S:
-                excused |= np.abs(self.channels[mending.SPREAD + e]) > 0.2
+            if memo[at.REMEMBERED + e] > 0 and memo[at.UNLEARNED] < _BRIEF_S:
+                excused |= np.abs(self.channels[at.SPREAD + e]) > 0.2
         return np.asarray(excused)
 
     def reason(self, channel: int) -> str:
         """Return why a channel is held; empty: it is not."""
-        return REASONS[int(self.channels[mending.REASON, channel])] if self.held[channel] else ""
+        return REASONS[int(self.channels[at.REASON, channel])] if self.held[channel] else ""

@@ -148,7 +148,7 @@ class FeatureBank:
             self._share = float((self.quality.weights >= 0.5).mean())
         self._ticks += 1
         if self.artifacts is not None:
-            self.artifacts.mend(window, analysis, self.quality.weights >= 0.5)
+            self.artifacts.mend(window, analysis, self.quality.weights)
         self.spectral.pool()
         raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()

@@ -77,8 +77,8 @@ class SpectralBank:
         self._incoming: tuple[Kernels, int] | None = None  # and in how many ticks
         self._W, self._scale = self._made.W.copy(), self._made.scale.copy()
         self._n_bands = len(setup.bands)
-        self._reference = reference
-        self._reference_shares = np.zeros(len(setup.channels), np.float32)
+        self.reference = reference
+        self.reference_shares = np.zeros(len(setup.channels), np.float32)
         self._members = np.concatenate([*setup.pools.values()])
         self._starts = np.cumsum([0, *(len(members) for members in setup.pools.values())])
         self._shares = np.zeros(len(self._members))
@@ -141,10 +141,10 @@ class SpectralBank:
         totals = np.add.reduceat(shares, self._starts[:-1])
         totals[totals < 1e-3] = np.inf  # a pool without a good channel: no shares, its powers stay what they were
         self._shares = shares / np.repeat(totals, np.diff(self._starts))
-        if self._reference is not None:
-            trusted = weights[self._reference]
+        if self.reference is not None:
+            trusted = weights[self.reference]
             total = trusted.sum()
-            self._reference_shares[self._reference] = trusted / total if total > 1e-3 else 0.0
+            self.reference_shares[self.reference] = trusted / total if total > 1e-3 else 0.0
 
     def analyse(self, window: Window) -> Analysis:
         """Return the channels' part of the analysis of (n_taps, n_channels) samples; `pool` completes it.
@@ -157,8 +157,8 @@ class SpectralBank:
         if self._incoming is not None:
             self._fade(self._incoming)
         np.dot(window.samples.T, self._W, out=products)
-        if self._reference is not None:
-            products -= self._reference_shares @ products
+        if self.reference is not None:
+            products -= self.reference_shares @ products
         compiled.powers(products, self._n_bands, self._scale, analysis.power)
         return analysis
 
