@@ -67,7 +67,7 @@ def describe(config: Config) -> Description:
     )
     driven = {drive.control.name for drive in drives}
     stated = float(getattr(config.source, "samplerate", 0.0) or 0.0)
-    promises = _promises(config.features, stated or _ASSUMED_HZ)
+    promises = _promises(config, stated or _ASSUMED_HZ)
     return Description(
         origin=config.origin,
         source=_settings(config.source),
@@ -87,10 +87,12 @@ def describe(config: Config) -> Description:
     )
 
 
-def _promises(features: Any, samplerate: float) -> dict[str, Promise]:
+def _promises(config: Config, samplerate: float) -> dict[str, Promise]:
     """Design the kernels as a headset of this rate would have them, and say what can be expected of them."""
+    features = config.features
     bands = {name: edges for name, edges in features.bands.items() if edges[0] < samplerate / 2 - 1}
-    chosen, prior = delays.configured(features, bands), delays.expected(bands)
+    chosen = delays.configured(features, bands)
+    prior = config.profile.prior if config.profile is not None else delays.expected(bands)
     made = kernels.design(
         [*bands.values()], samplerate, round(features.kernel_s * samplerate), [*chosen.values()], prior
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import recordings
+from benchmarks.common import brainmusic, recordings
 from benchmarks.signal_data import Array, Table, Take, label, load, render, table, write_edf
 
 Blocks = Sequence[tuple[int, float, float]]  # 0 open or 1 closed; from, to: seconds of that recording
@@ -37,9 +39,15 @@ def measure(pairs: Sequence[tuple[Path, Path]], settings: Sequence[str]) -> str:
                 2 * half,
             ),
         }
+        known = {f"profile of the first {half:g} s of each, on the second": half, "profile of both, on both": length}
+        for text, seconds in known.items():
+            begin = seconds if seconds < length else 0.0
+            sessions[text] = [(0, begin, length), (1, begin, length)], 0.0
         for text, (blocks, from_s) in sessions.items():
             x = joined(takes, blocks)
-            made = _session(takes[0], x, settings)
+            with tempfile.TemporaryDirectory() as folder:
+                profile = _calibrated(takes, known[text], Path(folder)) if text in known else []
+                made = _session(takes[0], x, Path(folder), [*settings, *profile])
             for window_s in WINDOWS_S:
                 hits, n = judged(takes[0], x, made, blocks, from_s, window_s)
                 rows.append([f"{takes[0].name[:4]}, {text}, {n}", f"{window_s:g} s", *hits])
@@ -58,11 +66,24 @@ def joined(takes: tuple[Take, Take], blocks: Blocks) -> Array:
     return np.concatenate([takes[state].samples[round(a * rate) : round(b * rate)] for state, a, b in blocks])
 
 
-def _session(take: Take, x: Array, settings: Sequence[str]) -> Table:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "session.edf"
-        write_edf(path, x, take.channels, round(take.samplerate))
-        return render(path, settings)
+def _calibrated(takes: tuple[Take, Take], seconds: float, folder: Path) -> list[str]:
+    """Calibrate with the first `seconds` of each recording; return the setting that names the profile."""
+    files = [folder / f"{state}.edf" for state in ("open", "closed")]
+    for take, file in zip(takes, files, strict=True):
+        rate = round(take.samplerate)
+        write_edf(file, take.samples[: round(seconds * rate)], take.channels, rate)
+    os.environ["BRAINMUSIC_PROFILES"] = str(folder)  # of this process and its children: nobody's profiles are touched
+    command = brainmusic("calibrate", "bench", "--from", files[0], "--closed-from", files[1])
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"brainmusic calibrate ended with {done.returncode}: {done.stderr[-1000:]}")
+    return ["session.profile=bench"]
+
+
+def _session(take: Take, x: Array, folder: Path, settings: Sequence[str]) -> Table:
+    path = folder / "session.edf"
+    write_edf(path, x, take.channels, round(take.samplerate))
+    return render(path, settings)
 
 
 def judged(
