@@ -279,3 +279,34 @@ def test_the_benchmark_runs_on_any_recording(tmp_path: Path) -> None:
         [*command[:2], str(tmp_path / "no.edf"), "--only", "range"], capture_output=True, text=True
     )
     assert missing.returncode != 0 and "Traceback" not in missing.stderr and "no.edf" in missing.stderr
+
+
+# --- what people are told ---------------------------------------------------------------------------------------------
+
+
+def test_check_tells_what_each_band_can_be_had_for() -> None:
+    from brainmusic_daemon.service import describe
+
+    def described(**features: object) -> describe.Description:
+        return describe.describe(config.resolve({"source": {"kind": "lsl"}, "features": features, "output": {}}))
+
+    found = described()
+    assert (found.samplerate, found.assumed) == (250.0, True)
+    assert found.promises["alpha"].delay == 0.075 and found.promises["theta"].delay > 0.15
+    assert [wait.split()[0].rstrip(":") for wait in found.waits] == ["delta", "theta"]
+    assert "out of reach" in found.waits[0]
+    told = described(fidelity=0.0, delays_ms={"theta": 120})
+    assert not told.waits and told.promises["theta"].delay == 0.12 and told.promises["delta"].delay == 0.075
+
+
+def test_the_status_names_bands_with_a_delay_of_their_own() -> None:
+    from brainmusic_daemon.api import StreamInfo
+    from brainmusic_daemon.service import status
+    from brainmusic_daemon.service.daemon import Daemon
+
+    daemon = Daemon(config.resolve({"source": {"kind": "simulator"}, "output": {}}))
+    daemon.session.pipeline.prepare(StreamInfo("test", CYTON, FS))
+    daemon.session.frame = daemon.session.pipeline.idle(0.02)
+    shown = status.snapshot(daemon)
+    assert shown.analysis_delay_ms == 75 and set(shown.band_delays_ms) == {"delta", "theta"}
+    assert f"75 ms (delta {shown.band_delays_ms['delta']:.0f}, theta" in status.timing(shown)
