@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from brainmusic_daemon.service import screen
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon.api import Controls, Features, Frame, State, StreamInfo
+from brainmusic_daemon.service import screen, status
+from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.status import Driven, Status
 
 NAMES = ("fundamental_frequency", "loudness", "brightness", "noise", "reverb", "attack", "tempo", "mode", "complexity")
@@ -31,10 +35,10 @@ def shown(channels: int = 8, bad: int = 0, state: str = "good", **outputs: dict[
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_everything_is_there_at_any_width(width: int) -> None:
-    status = shown()
-    text = screen.picture(status, width).plain
+    look = shown()
+    text = screen.picture(look, width).plain
     assert all(len(line) <= width for line in text.splitlines()) or width == 40  # where one cell alone is wider
-    words = [name for name, _ in status.quality] + [name for name, _ in status.features]
+    words = [name for name, _ in look.quality] + [name for name, _ in look.features]
     words += [f"{name} 0.123 BPM ← theta_alpha ↑" for name in NAMES]
     words += ["75 ms", "ticks 600", "glitches gaps 2", "nobody listens at 127.0.0.1:57120", "not open: audio"]
     assert all(word in text for word in words)
@@ -48,7 +52,17 @@ def test_of_many_electrodes_the_bad_ones_are_named() -> None:
 
 
 def test_failed_ticks_and_lost_data_are_glitches() -> None:
-    status = shown(table={"lost": 3.0, "rows": 100.0})
-    status.ticks["failed"] = 7
-    text = " ".join(screen.picture(status, 80).plain.split())
+    look = shown(table={"lost": 3.0, "rows": 100.0})
+    look.ticks["failed"] = 7
+    text = " ".join(screen.picture(look, 80).plain.split())
     assert "table lost 3" in text and "failed ticks 7" in text and "rows" not in text
+
+
+def test_the_last_frame_of_the_headset_before_explains_nothing() -> None:
+    daemon = Daemon(configuration.load())
+    session = daemon.session
+    session.pipeline.prepare(StreamInfo("new", ("Fp1", "Fp2", "O1", "O2"), 250.0))
+    values = {control.name: control.rest for control in session.pipeline.controls}
+    old = Features(1.0, 1.0, ("alpha",), np.array([0.5]), {"alpha": 0}, ("Cz",), np.ones(1), State.GOOD)
+    session.frame = Frame(1.0, 0, old, Controls(1.0, values))
+    assert {driven.cause for driven in status.snapshot(daemon).drives} == {""}

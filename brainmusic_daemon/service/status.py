@@ -52,7 +52,8 @@ def snapshot(daemon: Daemon) -> Status:
     bands = [name for name in daemon.config.features.bands if name in features]
     shown = [*bands, *(name for name in _SHOWN_FEATURES if name in features)]
     causes: dict[str, tuple[float, str]] = {}
-    if features.names:
+    bank = session.pipeline.bank
+    if bank is not None and features.names == bank.names:  # else the frame is one of the headset before
         for (feature, control), share in session.pipeline.explain(features).items():
             if abs(share) > causes.get(control, (0.0, ""))[0]:
                 causes[control] = (abs(share), f"{feature} {'↑' if features[feature] >= 0.5 else '↓'}")
