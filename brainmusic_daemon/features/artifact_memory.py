@@ -21,6 +21,7 @@ CLEAN_S = 10.0  # memory of what the brain does at the eyes' electrodes
 MEAN_S = 1.0  # memory of the power that bridges
 USUAL_S = 10.0  # memory of a channel's usual muscle tone
 MUSCLE_S = 0.06  # how fast muscle power follows upwards; half as fast downwards
+SOFT_UV2 = 4.0  # on top of a channel's usual muscle power: no clench is softer than some 8 µV
 PRIOR_UV = 30.0  # deflection that the expected spread counts for, against those seen
 SAME_S = 0.2  # a movement's ticks say much the same for so long
 RESERVE = 7.0  # times its usual power: what of the eyes' component may be brain

@@ -143,7 +143,8 @@ class FeatureBank:
         if self._ticks % self._judge_every == 0:
             at_once = window.filled < len(window.samples)
             eeg = analysis.power[:, self._eeg_columns].sum(axis=1)
-            self.quality.judge(window, eeg, self.spectral.mains_power, at_once=at_once)
+            held, excused = (None, None) if self.artifacts is None else (self.artifacts.held, self.artifacts.excused)
+            self.quality.judge(window, eeg, at_once=at_once, held=held, excused=excused)
             self.spectral.set_weights(self.quality.weights)
             self._share = float((self.quality.weights >= 0.5).mean())
         self._ticks += 1
@@ -181,6 +182,7 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
     )
     judge = Quality(
         len(info.channels),
+        info.samplerate,
         flat_uv=quality.flat_uv,
         rail_uv=min(quality.rail_uv, info.rail_uv or quality.rail_uv),
         noise_uv=quality.noise_uv,

@@ -50,7 +50,7 @@ def watch(x, n_fresh, smooth, muscle, channels, memo, options):
         channels[at.MUSCLE, c] = power
         channels[at.USUAL, c] = usual + learn * (min(power, 4.0 * usual + 0.01) - usual)
         channels[at.EXCESS, c] = max(power - 2.5 * usual, 0.0)
-        loud = power > options[at.MUSCLE_RATIO] * (usual + 0.5)
+        loud = power > options[at.MUSCLE_RATIO] * (usual + at.SOFT_UV2)
         channels[at.LOUD, c] = channels[at.LOUD, c] + tick if loud else 0.0
         if channels[at.HOLD, c] <= 0.0:
             shift += channels[at.SHARE, c] * channels[at.DEFLECTION, c]
@@ -65,7 +65,7 @@ def tell(channels, memo, options):
     """Say once of each blink and each clench how large it is, into `memo`; 0: there was none in this tick."""
     tick, size = options[at.TICK], abs(memo[at.V])
     memo[at.BLINK] = memo[at.JAW] = 0.0
-    if memo[at.MOVING] > 0.0:
+    if memo[at.MOVING] > 0.0 and memo[at.LEARNED] > at.KNOWN:
         if memo[at.MOVING] <= 1.5 * tick:
             memo[at.PEAK], memo[at.TOLD] = 0.0, 0.0
         memo[at.PEAK] = max(memo[at.PEAK], size)
