@@ -73,11 +73,14 @@ class Jsonl:
             text = self._template % self._pick([time, *numbers])
             count = len(batch.layout.addresses)
         else:
-            rest = batch.messages()[: None if not batch.events else -len(batch.events)]
+            rest = batch.messages()
+            rest = rest[: len(rest) - len(batch.events) - len(batch.notes)]
             text, count = b"".join(_line(time, message) for message in rest), len(rest)
         if batch.events:
             text += b"".join(_line(time, message) for message in batch.events)
-        self._file.write(text, count + len(batch.events), frame.time)
+        for onset, message in batch.notes:  # a note leaves when it begins
+            text += _line(orjson.dumps(round(onset, 6)), message)
+        self._file.write(text, count + len(batch.events) + len(batch.notes), frame.time)
 
     def close(self) -> None:
         """Write the last lines."""

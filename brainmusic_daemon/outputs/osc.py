@@ -6,15 +6,18 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamInfo, plugin
+from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.osc_dialects import SUMMARY
 from brainmusic_daemon.outputs.osc_encoder import DialectName, Encoder, make_encoder
-from brainmusic_daemon.outputs.osc_encoding import IMMEDIATELY, Packet, Packets, bundles, ntp
+from brainmusic_daemon.outputs.osc_encoding import IMMEDIATELY, Batch, Packet, Packets, bundles, message, ntp
 from brainmusic_daemon.outputs.osc_target import Target, parse_target
+from brainmusic_daemon.outputs.schedule import Schedule
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +56,9 @@ class Osc:
     _targets: list[Target] = field(default_factory=list, init=False)
     _said: set[str] = field(default_factory=set, init=False)  # a headset that comes and goes is no news
     _is_open: bool = field(default=False, init=False)
+    _clock: Clock | None = field(default=None, init=False)
+    _unix: float = field(default=0.0, init=False)  # Unix time of session time 0, s
+    _schedule: Schedule | None = field(default=None, init=False)  # made with the first note that is not due yet
 
     def __post_init__(self) -> None:
         if self.timetag == "scsynth" and self.mode != "bundle":
@@ -77,6 +83,7 @@ class Osc:
             raise OutputLost("; ".join(problems) + "; check the name, or write its IP address")
         for problem in problems:
             _log.warning("%s; the other targets go on", problem)
+        self._clock, self._unix = clock, time.time() - clock.now()
         self._targets, self._is_open = found, True
 
     def send(self, frame: Frame) -> None:
@@ -98,10 +105,40 @@ class Osc:
             datagrams = self._packets.messages(batch)
         for target in self._targets:
             target.send(datagrams, frame.time)
+        if batch.notes:
+            self._send_notes(batch, frame.time)
+
+    def _send_notes(self, batch: Batch, now: float) -> None:
+        """Send notes so that they are heard on time: with their own time tag, or when their time has come."""
+        for onset, text in batch.notes:
+            body = message(*text)
+            if self.timetag == "scsynth":
+                element = len(body).to_bytes(4, "big") + body
+                self._send_now(bundles([element], ntp(self._unix_of(onset) + AHEAD_S)), now)
+            elif onset <= now or isinstance(self._clock, VirtualClock) or self._clock is None:
+                self._send_now([body], now)
+            else:
+                if self._schedule is None:
+                    self._schedule = Schedule(self._clock, "osc-notes")
+                self._schedule.at(onset, partial(self._send_now, [body], onset))
+
+    def _send_now(self, datagrams: Sequence[Packet], now: float) -> None:
+        for target in self._targets:
+            target.send(datagrams, now)
+
+    def _unix_of(self, session: float) -> float:
+        """Return the Unix time of a session time; their distance is smoothed, a clock set anew is taken."""
+        assert self._clock is not None
+        found = time.time() - self._clock.now()
+        self._unix += (found - self._unix) * (0.05 if abs(found - self._unix) < 0.01 else 1.0)
+        return self._unix + session
 
     def close(self) -> None:
         """Close the sockets; the counters stay."""
         self._is_open = False
+        if self._schedule is not None:
+            self._schedule.close()
+            self._schedule = None
         for target in self._targets:
             target.close()
 

@@ -29,6 +29,9 @@ class Dialect(Protocol):
     def events(self, frame: Frame, due: bool, changed: bool, beat: bool) -> list[Message]:
         """Return what is no state in floats; `changed` and `beat`: the state is to be told, the second is over."""
 
+    def notes(self, frame: Frame) -> list[tuple[float, Message]]:
+        """Return the notes with their onsets in session seconds, in order."""
+
 
 def select(features: Features, patterns: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the feature names that any pattern chooses, by pattern and then by name, and the patterns without a match.
@@ -114,13 +117,17 @@ class Brainmusic:
         found: list[Message] = [
             (f"/brainmusic/event/{escape(event.name)}", (_float32(event.strength),)) for event in frame.features.events
         ]
-        for note in frame.notes:
-            pitch = round(min(max(note.pitch, 0.0), 127.0)) if math.isfinite(note.pitch) else note.pitch
-            found.append(("/brainmusic/note", (pitch, _float32(note.velocity), _float32(note.duration))))
         if changed or beat:
             found.append(("/brainmusic/state", (str(frame.features.state),)))
         if beat:
             found.append(("/brainmusic/heartbeat", (int32(frame.number),)))
+        return found
+
+    def notes(self, frame: Frame) -> list[tuple[float, Message]]:
+        found: list[tuple[float, Message]] = []
+        for note in frame.notes:
+            pitch = round(min(max(note.pitch, 0.0), 127.0)) if math.isfinite(note.pitch) else note.pitch
+            found.append((note.time, ("/brainmusic/note", (pitch, _float32(note.velocity), _float32(note.duration)))))
         return found
 
 
@@ -172,6 +179,9 @@ class Muse:
             found.append(("/muse/elements/touching_forehead", (int(worn),)))
         return found
 
+    def notes(self, frame: Frame) -> list[tuple[float, Message]]:
+        return []
+
 
 @dataclass(frozen=True, slots=True)
 class Wekinator:
@@ -195,4 +205,7 @@ class Wekinator:
         return Layout(("/wek/inputs",) if count else (), (count,) if count else (), gather, tuple(remarks))
 
     def events(self, frame: Frame, due: bool, changed: bool, beat: bool) -> list[Message]:
+        return []
+
+    def notes(self, frame: Frame) -> list[tuple[float, Message]]:
         return []

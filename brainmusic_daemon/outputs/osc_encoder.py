@@ -68,17 +68,18 @@ class Encoder:
         changed = frame.features.state != self._state
         self._state = frame.features.state
         events = tuple(e for e in self.dialect.events(frame, due, changed, beat) if self._passes(e))
+        notes = tuple(note for note in self.dialect.notes(frame) if self._passes(note[1])) if frame.notes else ()
         if not due:
-            return Batch(layout, False, _EMPTY, None, events)
+            return Batch(layout, False, _EMPTY, None, events, notes)
         with np.errstate(over="ignore"):  # beyond float32 is infinite, and infinite is withheld
             values = layout.gather(frame).astype(np.float32)
         finite = np.isfinite(values)
         if finite.all():
-            return Batch(layout, True, values, None, events)
+            return Batch(layout, True, values, None, events, notes)
         starts = np.cumsum((0, *layout.counts[:-1]))
         kept = tuple(np.logical_and.reduceat(finite, starts).tolist())
         self.withheld += kept.count(False)
-        return Batch(layout, True, values, kept, events)
+        return Batch(layout, True, values, kept, events, notes)
 
     def _current(self, frame: Frame) -> Layout:
         key = (frame.features.names, frame.features.channels, frame.features.quality.size, *frame.controls.values)

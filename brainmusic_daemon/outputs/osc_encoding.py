@@ -47,6 +47,7 @@ class Batch:
     values: npt.NDArray[np.float32]  # (sum(layout.counts),), or empty when not due
     kept: tuple[bool, ...] | None  # per message of the layout; None: all of them
     events: tuple[Message, ...] = ()
+    notes: tuple[tuple[float, Message], ...] = ()  # onset in session seconds, and what is sent for it
 
     def messages(self) -> list[Message]:
         """Return (address, arguments) pairs exactly as they are sent, floats rounded to float32."""
@@ -57,7 +58,7 @@ class Batch:
                 if self.kept is None or self.kept[index]:
                     found.append((address, tuple(numbers[at : at + count])))
                 at += count
-        return [*found, *self.events]
+        return [*found, *self.events, *(message for _, message in self.notes)]
 
 
 def escape(name: str) -> str:
