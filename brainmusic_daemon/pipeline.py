@@ -9,10 +9,18 @@ import numpy as np
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import CONTROLS, Control, Controls, Features, Frame, Mapper, State, StreamInfo, Window
-from brainmusic_daemon.config import Config
+from brainmusic_daemon.config import Config, FeaturesConfig
 from brainmusic_daemon.features import bank
 from brainmusic_daemon.mapping.smoothing import Smoother
 from brainmusic_daemon.music.score import Score
+
+
+def derived(chosen: FeaturesConfig) -> dict[str, bank.Feature]:
+    """Make the derived features that are wanted, anew: they hold the state of one headset."""
+    return {
+        name: registry.build("feature", name, chosen.settings.get(name, {}), f"features.settings.{name}")
+        for name in chosen.derived or registry.names("feature")
+    }
 
 
 class Pipeline:
@@ -37,12 +45,7 @@ class Pipeline:
 
     def prepare(self, info: StreamInfo) -> None:
         """Get ready for a stream: design its kernels, start its baseline anew.  Some ms; not for the tick."""
-        chosen = self.config.features
-        derived = {
-            name: registry.build("feature", name, chosen.settings.get(name, {}), f"features.settings.{name}")
-            for name in chosen.derived or registry.names("feature")
-        }
-        made = bank.build(info, self.config, derived)
+        made = bank.build(info, self.config, derived(self.config.features))
         self.mapper.prepare(made.names, self.config.tick)
         self.bank = made  # last: from here on a tick uses it
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainmusic_daemon.api import plugin
 from brainmusic_daemon.features.montage import Setup
-from brainmusic_daemon.features.spectral import Analysis
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.features.spectral import Analysis
 
 
 @plugin
 class Activation:
     """Geometric mean of all band powers above 4 Hz, in µV²: how much the cortex does over all, whatever the band.
 
-    The geometric mean gives each band the same say; the arithmetic one would be alpha under another name.
+    The geometric mean gives each band the same say; the arithmetic one would be alpha under another name.  It is kin to
+    global field power, Lehmann & Skrandies (1980), Electroencephalogr. Clin. Neurophysiol. 48:609-621.
     """
 
     scale = "log"

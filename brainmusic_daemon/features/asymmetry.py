@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from brainmusic_daemon.api import plugin
 from brainmusic_daemon.features.montage import Setup
-from brainmusic_daemon.features.spectral import Analysis
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.features.spectral import Analysis
 
 
 @plugin

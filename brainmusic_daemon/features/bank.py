@@ -57,7 +57,7 @@ class FeatureBank:
         learner: Learner | None = None,
     ) -> None:
         """`learner`: learns the spectrum for better kernels; None: they stay as they are."""
-        setup = replace(setup, n_taps=spectral.n_taps)
+        setup = replace(setup, n_taps=spectral.n_taps, delays=spectral.delays)
         self.setup, self.spectral, self.quality, self.gate = setup, spectral, quality, gate
         self.artifacts = artifacts
         found = [(name, feature) for name, feature in derived.items() if feature.prepare(setup)]
@@ -150,6 +150,7 @@ class FeatureBank:
         self._ticks += 1
         if self.artifacts is not None:
             self.artifacts.mend(window, analysis, self.quality.weights)
+            analysis.clean = not self.artifacts.busy
         self.spectral.pool()
         raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()

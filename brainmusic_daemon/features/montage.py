@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ class Setup:
     pools: Mapping[str, Indices]  # name → channels that are averaged; none is empty
     n_named: int  # the first so many pools are features of their own: all channels, then the regions
     n_taps: int = 0  # length of the window, samples
+    delays: Mapping[str, float] = field(default_factory=dict)  # band → analysis delay, s
 
     def band(self, name: str) -> int | None:
         """Return the column of a band, or None where the configuration has no such band."""

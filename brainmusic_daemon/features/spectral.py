@@ -17,7 +17,8 @@ class Analysis:
     """What the features of one tick are computed from.  The arrays are reused: read them during the tick only."""
 
     __slots__ = (
-        "events", "overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights", "window",
+        "clean", "events", "overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights",
+        "window",
     )  # fmt: skip
 
     def __init__(self, setup: Setup, n_kernels: int) -> None:
@@ -31,6 +32,7 @@ class Analysis:
         self.overall: list[float] = [0.0] * n_bands  # µV²: the first row of `pooled`, as plain numbers
         self.weights: FloatArray = np.ones(n_channels)  # 0 left out … 1 trusted
         self.events: list[Event] = []  # whoever finds one in this tick appends it
+        self.clean = True  # nothing that is no brain is in the window
         self.window: Window  # what all of it was computed from; set by every tick
 
     @property

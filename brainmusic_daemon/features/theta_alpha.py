@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainmusic_daemon.api import plugin
 from brainmusic_daemon.features.montage import Setup
-from brainmusic_daemon.features.spectral import Analysis
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.features.spectral import Analysis
 
 
 @plugin

@@ -145,7 +145,9 @@ def _drive(control: Control, route: Route | None, smoothing: Smoothing) -> Drive
 
 def _remarks(config: Config, routes: Mapping[str, Route]) -> list[str]:
     """Point out features that no headset can have; a channel or region that is missing shows only when one is there."""
-    known = {*config.features.bands, *registry.names("feature"), "iaf"}
+    derived = config.features.derived or registry.names("feature")
+    given = [getattr(registry.find("feature", name), "names", (name,)) for name in derived]
+    known = {*config.features.bands, *(name.split(".")[0] for names in given for name in names)}
     remarks = []
     for route in routes.values():
         for name in route.expression.features():

@@ -15,7 +15,7 @@ from brainmusic_daemon.acquisition.supervisor import Acquisition
 from brainmusic_daemon.api import Clock, Frame, Output, Source, State, StreamInfo
 from brainmusic_daemon.config import Config, FeaturesConfig
 from brainmusic_daemon.features import bank, montage
-from brainmusic_daemon.pipeline import Pipeline
+from brainmusic_daemon.pipeline import Pipeline, derived
 from brainmusic_daemon.service.metrics import Histogram
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Session:
         """Compile what a tick calls, or load it from the cache: on a headset of no account, so that no tick has to."""
         plain = replace(self.config, profile=None, features=FeaturesConfig.model_validate({}))
         info = StreamInfo("", ("Fp1", "Fp2", "O1", "O2"), 250.0)
-        made = bank.build(info, plain, {})
+        made = bank.build(info, plain, derived(plain.features))
         n = made.spectral.n_taps
         ring = Ring(len(info.channels), 4 * n, n)
         ring.write(np.zeros((n, len(info.channels))), 0.0, 0.0)
