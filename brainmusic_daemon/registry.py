@@ -147,6 +147,8 @@ def describe(error: Any, where: str) -> list[tuple[str, str]]:
         message = message[:1].lower() + message[1:]
         if item["type"] == "missing":
             message = "is missing"
+        elif item["type"] == "list_type" and isinstance(item["input"], str):
+            message = f'is a list: write ["{item["input"]}"]'
         elif item["input"] is not None and not isinstance(item["input"], Mapping):  # a table would hide the message
             message = f"{message}, got {item['input']!r}"
         pairs.append((place, message))
