@@ -36,7 +36,8 @@ BELONGS = {
     "rich": {"service", "cli"},
     "typer": {"cli"},
     "orjson": {"outputs"},
-    "mido": {"outputs"},
+    "mido": {"outputs.smf"},
+    "rtmidi": {"outputs.midi"},
 }
 
 

@@ -17,6 +17,7 @@ def render(
     wav: Annotated[Path | None, typer.Option(metavar="OUT", help="Write the sound: .wav or .flac.")] = None,
     controls: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="One row per tick.")] = None,
     osc: Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="One line per OSC datagram.")] = None,
+    midi: Annotated[Path | None, typer.Option(metavar="OUT.mid", help="The notes as a Standard MIDI File.")] = None,
     start: Annotated[float, typer.Option(metavar="S", min=0.0, help="Begin so many seconds into it.")] = 0.0,
     seconds: options.Seconds = None,
 ) -> None:
@@ -33,7 +34,7 @@ def render(
             recording,
             config,
             set or (),
-            files={"wav": wav, "csv": controls, "jsonl": osc},
+            files={"wav": wav, "csv": controls, "jsonl": osc, "smf": midi},
             start=start,
             seconds=seconds,
             stop=interrupted.stop,

@@ -123,7 +123,7 @@ def render_files(
     stop: threading.Event | None = None,
     progress: Callable[[float, float], None] = lambda done, total: None,
 ) -> Rendered:
-    """Render a recording to files: `files` is output kind (wav, csv, jsonl) → path.
+    """Render a recording to files: `files` is output kind (wav, csv, jsonl, smf) → path.
 
     Settings of the configuration's outputs of the same kind carry over (for jsonl, those of OSC).  Raises OutputLost
     when a file could not be written to its end, e.g. because the disk is full.
@@ -151,7 +151,7 @@ def _refuse_to_overwrite(recording: Path, files: Sequence[Path]) -> None:
 
 def _file_output(kind: str, path: Path, config: Config) -> Output:
     """Make a file output with the settings that the configuration has for its live counterpart."""
-    counterpart = {"jsonl": "osc", "wav": "audio"}.get(kind, kind)
+    counterpart = {"jsonl": "osc", "wav": "audio", "smf": "midi"}.get(kind, kind)
     tables = config.tables.get("output", {})
     found: Mapping[str, Any] = next((t for name, t in tables.items() if t.get("kind", name) in (kind, counterpart)), {})
     known = registry.settings_of(registry.find("output", kind))

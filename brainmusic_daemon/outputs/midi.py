@@ -1,0 +1,167 @@
+"""Frames in, MIDI on a port out: notes at their onsets and controllers, from a thread of its own.
+
+The only file that imports python-rtmidi.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from brainmusic_daemon.api import Clock, Frame, OutputLost, StreamInfo, plugin
+from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.outputs import midi_events
+from brainmusic_daemon.outputs.midi_events import Bytes, Events
+
+_log = logging.getLogger(__name__)
+
+EARLY_S = 0.0005  # the thread sleeps until so little before a message is due
+
+
+def ports(api: str = "") -> list[str]:
+    """Return the names of the MIDI outputs of this machine.  Raises OutputLost."""
+    made = _connect(api)
+    try:
+        return [str(name) for name in made.get_ports()]
+    finally:
+        made.delete()
+
+
+def _connect(api: str) -> Any:
+    """Return an rtmidi.MidiOut that has no port yet.  Raises OutputLost."""
+    try:
+        import rtmidi
+    except ImportError as error:
+        raise OutputLost('no MIDI: python-rtmidi is missing: pip install "brainmusic-daemon[midi]"') from error
+    known = {rtmidi.get_api_name(number): number for number in rtmidi.get_compiled_api()}
+    if api and api not in known:
+        raise OutputLost(f"no MIDI: there is no system '{api}' here; there is {', '.join(sorted(known))}")
+    try:
+        return rtmidi.MidiOut(known[api] if api else rtmidi.API_UNSPECIFIED, name="brainmusic")
+    except (rtmidi.RtMidiError, RuntimeError) as error:
+        raise OutputLost(f"no MIDI: the system's MIDI cannot be reached ({error})") from error
+
+
+@plugin
+class Midi:
+    """Notes and control changes on a MIDI port, for synthesizers and music programs."""
+
+    port: Annotated[str, Field(description="part of the port's name; empty: the first; virtual: the name it gets")] = ""
+    virtual: Annotated[bool, Field(description="make a port that others connect to (not on Windows)")] = False
+    api: Annotated[str, Field(description="MIDI system, e.g. jack; empty: the machine's usual one")] = ""
+    channel: Annotated[int, Field(ge=0, le=15, description="of the controllers and the first part, from 0")] = 0
+    controls: Annotated[dict[str, int], Field(description="control → controller number; empty: no controllers")] = (
+        field(default_factory=lambda: dict(midi_events.CONTROLS))
+    )
+    rate_hz: Annotated[float, Field(gt=0, le=1000, description="a controller changes at most so often, Hz")] = 50.0
+
+    _port: Any = field(default=None, init=False, repr=False)
+    _clock: Clock | None = field(default=None, init=False, repr=False)
+    _events: Events = field(default_factory=Events, init=False, repr=False)
+    _changed: threading.Condition = field(default_factory=threading.Condition, init=False, repr=False)
+    _thread: threading.Thread | None = field(default=None, init=False, repr=False)
+    _closing: bool = field(default=False, init=False, repr=False)
+    _sent: int = field(default=0, init=False, repr=False)
+    _errors: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        midi_events.check(self.controls)
+
+    def open(self, clock: Clock, info: StreamInfo) -> None:
+        """Open the port.  Raises OutputLost, naming the ports there are."""
+        self.close()
+        self._port = self._open_port()
+        self._clock, self._closing = clock, False
+        self._events = Events(self.channel, self.controls, self.rate_hz)
+        self._sent = self._errors = 0
+        if not isinstance(clock, VirtualClock):
+            self._thread = threading.Thread(target=self._work, name="midi", daemon=True)
+            self._thread.start()
+
+    def send(self, frame: Frame) -> None:
+        """Hand a tick to the thread; on the virtual clock send what is due."""
+        if self._port is None:
+            return
+        with self._changed:
+            self._events.take(frame)
+            if self._thread is None:
+                self._write(self._events.due(frame.time))
+            else:
+                self._changed.notify()
+
+    def panic(self) -> None:
+        """End every note and cut what rings on."""
+        if self._port is not None and self._clock is not None:
+            with self._changed:
+                self._write(self._events.silence(self._clock.now(), hard=True))
+
+    def close(self) -> None:
+        """End every note, reset the controllers, close the port."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=2.0)
+        self._thread = None
+        port, self._port = self._port, None
+        if port is None:
+            return
+        with self._changed:
+            self._write(self._events.silence(0.0), port)
+        with contextlib.suppress(Exception):  # a port that is gone is closed
+            port.close_port()
+            port.delete()
+
+    def counters(self) -> Mapping[str, float]:
+        """Messages sent, changes of controllers put off by the limit, and messages that the port refused."""
+        return {"sent": self._sent, "limited": self._events.limited, "errors": self._errors}
+
+    def _open_port(self) -> Any:
+        made = _connect(self.api)
+        name = self.port
+        try:
+            if self.virtual:
+                made.open_virtual_port(self.port or "brainmusic")
+                return made
+            names = [str(name) for name in made.get_ports()]
+            found = [number for number, name in enumerate(names) if self.port.lower() in name.lower()]
+            if found:
+                name = names[found[0]]
+                made.open_port(found[0], "brainmusic")
+                return made
+        except Exception as error:  # rtmidi's errors differ by system
+            made.delete()
+            raise OutputLost(f"MIDI port '{name}' cannot be opened: {error}") from error
+        made.delete()
+        there = f"there is {', '.join(names)}" if names else "this machine has none (virtual = true makes one)"
+        raise OutputLost(f"no MIDI port '{self.port}': {there}" if self.port else f"no MIDI port: {there}")
+
+    def _work(self) -> None:
+        assert self._clock is not None
+        while True:
+            with self._changed:
+                wait = self._events.next_time() - self._clock.now()
+                if wait > EARLY_S and not self._closing:
+                    self._changed.wait(min(wait - EARLY_S / 2, 1.0))
+                if self._closing:
+                    return
+                due = [*self._events.due(self._clock.now() + EARLY_S)]
+            self._write(due)  # the tick does not wait for the port
+
+    def _write(self, messages: Iterable[tuple[float, Bytes]], port: Any = None) -> None:
+        """Send messages; one that the port refuses is counted, the first is told."""
+        port = port or self._port
+        for _, data in messages:
+            try:
+                port.send_message(data)
+                self._sent += 1
+            except Exception as error:  # noqa: BLE001  rtmidi's errors differ by system
+                self._errors += 1
+                if self._errors == 1:
+                    _log.warning("MIDI: the port refuses messages: %s", error)
