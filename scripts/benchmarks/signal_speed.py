@@ -39,13 +39,12 @@ def measure(files: Sequence[Path], settings: Sequence[str]) -> str:
     costs = []
     for channels, rate in SIZES:
         product, bands, every, n_features = tick_cost(channels, rate, settings)
-        load = channels * rate / 1000
         costs.append(
             [
                 channels,
                 f"{rate:g}",
                 _us(product),
-                f"{1000 * product * 1e6 / load:.0f}",
+                f"{1e9 * product / (channels * rate):.2f}",
                 _us(bands),
                 _us(every),
                 n_features,
@@ -56,9 +55,7 @@ def measure(files: Sequence[Path], settings: Sequence[str]) -> str:
             "One tick, µs; asked of all features: 100 × BrainFlow, 30 × Welch; 256 channels at 1000 Hz below 2 ms.",
             table(["", "µs", "BrainFlow ÷ this", "Welch ÷ this"], rows),
             "What channels and rate cost, kernels of 1 s, so that the window grows with the rate:",
-            table(
-                ["channels", "Hz", "product, µs", "ns per channel and kHz·s", "bands, µs", "all, µs", "features"], costs
-            ),
+            table(["channels", "Hz", "product, µs", "ns per sample", "bands, µs", "all, µs", "features"], costs),
         ]
     )
 
