@@ -13,7 +13,7 @@ from brainmusic_daemon.features.profile import Ranges
 
 WINDOWS_S = (2.0, 5.0)  # what a person hears as one moment: states are told apart by means over this long
 _CANDIDATES = 25  # places for the middle that are tried between the two states
-_BLUR = 0.03  # of 0..1: a window this near to 0.5 counts half; the best middle is then no matter of single windows
+_BLUR = 0.06  # of 0..1: a window this near to 0.5 counts half; the best middle is then no matter of single windows
 _TOLD_APART = 0.6  # share of windows on the right side; below, the states do not differ and the middle is the median
 
 
