@@ -66,3 +66,11 @@ def test_the_last_frame_of_the_headset_before_explains_nothing() -> None:
     old = Features(1.0, 1.0, ("alpha",), np.array([0.5]), {"alpha": 0}, ("Cz",), np.ones(1), State.GOOD)
     session.frame = Frame(1.0, 0, old, Controls(1.0, values))
     assert {driven.cause for driven in status.snapshot(daemon).drives} == {""}
+
+
+def test_before_there_is_a_headset_nothing_is_lost() -> None:
+    daemon = Daemon(configuration.load())
+    daemon.session.frame = daemon.session.pipeline.idle(0.0)
+    assert status.snapshot(daemon).state == "waiting"
+    daemon.session.acquisition.seen = True  # it is there, and being prepared for
+    assert status.snapshot(daemon).state == "waiting"

@@ -60,7 +60,7 @@ def snapshot(daemon: Daemon) -> Status:
     driven = [control.name for control in session.pipeline.mapper.controls]
     return Status(
         seconds=frame.time,
-        state=str(features.state) if session.acquisition.seen else "waiting",
+        state=str(features.state) if session.acquisition.seen and features.names else "waiting",
         source=_source(session.acquisition.last_message, info),
         quality=tuple(zip(features.channels, features.quality.tolist(), strict=True)),
         features=tuple((name, features[name]) for name in shown),
