@@ -73,8 +73,9 @@ def choose(
 
 def _shortest(band: tuple[float, float], delay: float, kernel_s: float, fidelity: float, prior: Density) -> float:
     # Four samples per cycle are plenty to tell what a delay costs: the rate of the headset makes no difference.
+    # What lies further back than a few times the band's own memory, 1/width, adds nothing.
     samplerate = max(128.0, 4 * band[1])
-    n_taps = round(kernel_s * samplerate)
+    n_taps = round(min(kernel_s, max(1.0, 16 / (band[1] - band[0]))) * samplerate)
     longest = max(delay, min(LONGEST_S, kernel_s / 2))
     candidates = np.round(np.append(np.arange(delay, longest, _STEP_S), longest), 4)
     found = np.zeros(len(candidates))

@@ -14,6 +14,7 @@ from brainmusic_daemon.api import FloatArray
 ComplexArray = npt.NDArray[np.complexfloating]
 
 GRID_HZ = 0.125  # spacing of the design grid; finer than any kernel of up to 8 s resolves
+LINE_HZ = 0.15  # what a grid's frequency wanders to either side
 
 
 class Density(Protocol):
@@ -61,7 +62,7 @@ class Prior:
         density = np.asarray(eeg * (1 + (self.drift_hz / np.maximum(np.abs(f), GRID_HZ)) ** 4) + self.floor)
         for line in self.mains_hz:
             harmonic = np.maximum(np.round(f / line), 1) * line
-            density += self.mains / (2 * GRID_HZ) * (np.abs(f - harmonic) <= GRID_HZ)
+            density += self.mains / (2 * LINE_HZ) * (np.abs(f - harmonic) <= LINE_HZ)
         return density
 
 
@@ -108,7 +109,7 @@ def design(
     from scipy.linalg import solve_toeplitz
 
     # Σ_f over a regular grid: the normal equations are Toeplitz in the autocorrelation of P (Levinson: n², no matrix).
-    n_grid = max(int(np.ceil(samplerate / GRID_HZ)), 2 * n_taps)
+    n_grid = max(int(np.ceil(samplerate / GRID_HZ)), 4 * n_taps)
     f = np.fft.fftfreq(n_grid, 1 / samplerate)
     density = prior.density(f)
     autocorrelation = np.fft.ifft(density).real[:n_taps] * n_grid
