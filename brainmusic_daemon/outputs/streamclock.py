@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 SETTLE_S = 1.0  # the mean of this long, then a slow loop
-LOOP_HZ = 0.05
+LOOP_HZ = 0.02
 DAMPING = 0.7
 JUMP_S = 0.1  # beyond this the stream has stood still, or the clock has: begin anew
 
