@@ -107,8 +107,10 @@ def _waits(features: Any, promises: Mapping[str, Promise]) -> Iterator[str]:
             continue
         if late and promise.correlation >= fidelity - delays.TOLERANCE:
             yield f"{name} waits {ms:.0f} ms: what features.fidelity = {fidelity:g} takes (0: no band waits)"
-        elif promise.correlation < fidelity - delays.TOLERANCE:
+        elif late:
             yield f"{name}: fidelity {fidelity:g} is out of reach; {ms:.0f} ms gives {promise.correlation:.2f}"
+        elif fidelity > 0 and promise.correlation < fidelity - delays.TOLERANCE:  # by a profile: delays fit anybody
+            yield f"{name}: {promise.correlation:.2f} is to be expected with this person's spectrum at {ms:.0f} ms"
 
 
 def rise_s(span: float, time_s: float, slew: float) -> float:
