@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 
-from tests.signals import Samples
+from brainmusic_daemon.acquisition.scalp import position
+from tests.signals import Samples, pink
 
 # shares that are not those that the program expects before it has seen a blink
 DOWN = {
@@ -89,3 +90,29 @@ def clench(
     envelope = np.clip(t / 0.06, 0, 1) * np.clip((length_s - t) / 0.1, 0, 1)
     gain = np.array([CLENCH[_row_and_number(channel)[0]] for channel in channels])
     return np.asarray(noise * envelope[:, None] * gain)
+
+
+def pop(n: int, n_channels: int, samplerate: float, at_s: float, channel: int, size_uv: float = 2000.0) -> Samples:
+    """Return (n, n_channels) µV of a cable that is touched: one channel jumps and creeps back within some 300 ms."""
+    t = np.arange(n) / samplerate - at_s
+    x = np.zeros((n, n_channels))
+    x[:, channel] = np.where(t >= 0, size_uv * np.exp(-np.maximum(t, 0) / 0.1), 0.0)
+    return x
+
+
+def eeg(n: int, channels: tuple[str, ...], samplerate: float, seed: int = 0, alpha_uv: float = 12.0) -> Samples:
+    """Return (n, n_channels) µV: forty sources of 1/f noise all over the head, waxing alpha in its back, some noise."""
+    rng = np.random.default_rng(seed)
+    at = np.array([position(channel) for channel in channels])
+    where = rng.standard_normal((40, 3))
+    where[:, 2] = np.abs(where[:, 2])
+    where /= np.linalg.norm(where, axis=1)[:, None]
+    reach = np.exp(-0.5 * (np.linalg.norm(at[:, None] - where, axis=2) / 0.5) ** 2)
+    x = pink(n, 40, samplerate, seed) @ reach.T
+    x *= 10.0 / x.std()
+    f = np.fft.rfftfreq(n, 1 / samplerate)
+    spectrum = np.fft.rfft(rng.standard_normal(n)) * np.exp(-0.5 * ((f - 10.5) / 0.7) ** 2)
+    alpha = np.fft.irfft(spectrum, n)
+    back = np.exp(-0.5 * (np.linalg.norm(at - position("Oz"), axis=1) / 0.7) ** 2)
+    x += alpha_uv * (alpha / alpha.std())[:, None] * back
+    return np.asarray(x + rng.standard_normal(x.shape))

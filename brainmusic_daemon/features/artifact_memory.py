@@ -11,7 +11,9 @@ MEAN = 27  # and as many more as there are bands, µV²: the power of late, whic
 SCALE, LEAK, BRAIN, MOVEMENT, N_BAND_COLUMNS = 0, 1, 2, 4, 6
 # entries of `memo`
 V, MOVING, REMEMBERED, WEIGHT_SEEN, WEIGHT_NOW = 0, 2, 4, 6, 8
-TICKS, LEARNED, UNLEARNED, PEAK, TOLD, CLENCH, BLINK, JAW, BRIDGED, FACTORED, LIKENESS, HEIGHT, N_MEMOS = range(10, 23)
+TICKS, LEARNED, UNLEARNED, PEAK, TOLD, CLENCH, BLINK, JAW, BRIDGED, FACTORED, LIKENESS, HEIGHT, SIGN, SINCE, N_MEMOS = (
+    range(10, 25)
+)
 # entries of `options`
 TICK, BLINK_UV, MUSCLE_RATIO, POP_UV, MOVED_UV, HOLD_TICKS, DROPOUT, KERNEL_S, N_OPTIONS = range(9)
 POPPED, MOVED, DROPPED, REPAIRED = 1, 2, 3, 4  # why a channel is held
@@ -26,6 +28,8 @@ PRIOR_UV = 30.0  # deflection that the expected spread counts for, against those
 SAME_S = 0.2  # a movement's ticks say much the same for so long
 RESERVE = 7.0  # times its usual power: what of the eyes' component may be brain
 LONGEST_S = 0.4  # a blink's
+REBOUND_S = 0.5  # after a blink the level it was measured from makes one of the other sign
+REST_S = 0.4  # a clench has ended when no muscle was loud for so long
 FITS = 0.5  # share of the deflections that must spread as the eyes' do
 HIGHEST = 2.5  # times the smallest blink: what brains do not reach
 KNOWN = 25.0  # ticks after which the brain's part in the eyes' electrodes is known

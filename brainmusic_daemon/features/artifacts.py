@@ -20,7 +20,6 @@ _DOUBT = 0.3  # expected error of a spread before it was seen, as a share of it
 _FULL_BLINK_UV, _FULL_CLENCH_UV = 300.0, 100.0  # that are told with strength 1
 _BLINK_PEAK_S = 0.06  # a blink is told when it has fallen by a fifth; its peak was so long ago
 _BRIEF_S = 3.0  # what lasts longer is no clench but a bad contact
-REASONS: tuple[str, ...] = ("", "popped", "moved", "dropout", "nan")
 
 
 class Artifacts:
@@ -91,6 +90,9 @@ class Artifacts:
         self._end = window.end
         if self._spectral.reference is not None:
             self.channels[at.SHARE] = self._spectral.reference_shares
+        if window.repaired.any():
+            self.channels[at.HOLD, window.repaired] = self._options[at.HOLD_TICKS]
+            self.channels[at.REASON, window.repaired] = at.REPAIRED
         muscle = x[-len(self._muscle_taps) :].T @ self._muscle_taps
         memo = self._memo
         self._bands[:-1, at.SCALE] = self._spectral.scale  # they may be on the way to others
@@ -112,9 +114,9 @@ class Artifacts:
         return bool(memo[at.REMEMBERED] + memo[at.REMEMBERED + 1] > 0 or memo[at.BRIDGED] > 0.1)
 
     @property
-    def held(self) -> npt.NDArray[np.bool_]:
-        """Return (n_channels,) whose cable or electrode moved within the window: they stand on their past."""
-        return np.asarray(self.channels[at.HOLD] > 0)
+    def held(self) -> FloatArray:
+        """Return (n_channels,) why each stands on its past, a number of `quality.TOUCHED`; 0: it does not."""
+        return np.where(self.channels[at.HOLD] > 0, self.channels[at.REASON], 0.0)
 
     @property
     def excused(self) -> npt.NDArray[np.bool_]:
@@ -125,7 +127,3 @@ class Artifacts:
             if memo[at.REMEMBERED + e] > 0 and memo[at.UNLEARNED] < _BRIEF_S:
                 excused |= np.abs(self.channels[at.SPREAD + e]) > 0.2
         return np.asarray(excused)
-
-    def reason(self, channel: int) -> str:
-        """Return why a channel is held; empty: it is not."""
-        return REASONS[int(self.channels[at.REASON, channel])] if self.held[channel] else ""

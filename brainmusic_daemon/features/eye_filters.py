@@ -94,10 +94,14 @@ def look(members, filters, channels, memo, options):
     for c in range(channels.shape[1]):
         deflection = channels[at.DEFLECTION, c]
         rest = deflection - channels[at.SPREAD, c] * memo[at.V] - channels[at.SPREAD + 1, c] * memo[at.V + 1]
-        moved = abs(rest) > max(options[at.MOVED_UV], 8.0 * channels[at.WANDER, c])
+        # of a large movement even a small error in its spread is large
+        error = 0.5 * (abs(channels[at.SPREAD, c] * memo[at.V]) + abs(channels[at.SPREAD + 1, c] * memo[at.V + 1]))
+        moved = abs(rest) > max(options[at.MOVED_UV], 8.0 * channels[at.WANDER, c]) + error
         if moved and channels[at.HOLD, c] <= 0.0 and abs(deflection) > largest:
             largest, touched = abs(deflection), c
         usual = channels[at.WANDER, c]
+        if channels[at.HOLD, c] > 0.0 and abs(rest) > max(0.3 * options[at.MOVED_UV], 3.0 * usual):
+            channels[at.HOLD, c] = options[at.HOLD_TICKS]  # it is still on its way: the window has to forget this too
         channels[at.WANDER, c] = usual + options[at.TICK] / at.USUAL_S * (min(abs(rest), 3.0 * usual + 1.0) - usual)
     unlike = 0.0
     for i in range(m):

@@ -102,12 +102,11 @@ def step(
                 channels[at.STEP, c] = max(channels[at.STEP, c], abs(x[i, c] - x[i - 1, c]))
             for b in range(n_bands):
                 channels[at.MEAN + b, c] = power[c, b]
-    stale = watch(x, n_fresh, smooth, muscle, channels, memo, options)
+    if watch(x, n_fresh, smooth, muscle, channels, memo, options):
+        factor(filters, members, weights, channels, bands)
     fit, touched = look(members, filters, channels, memo, options)
     if touched >= 0:
         channels[at.HOLD, touched], channels[at.REASON, touched] = options[at.HOLD_TICKS], at.MOVED
-        stale = True
-    if stale:
         factor(filters, members, weights, channels, bands)
         fit, touched = look(members, filters, channels, memo, options)
     for e in range(2):

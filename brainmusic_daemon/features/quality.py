@@ -13,6 +13,9 @@ PERIOD_S = 0.1  # how often contact is judged: electrodes don't come and go fast
 _RETURN_S = 0.5  # time constant with which a channel leaves and rejoins the averages: no step in the music
 _ENOUGH_HZ = 250  # contact shows at any sampling rate: about so many samples per second are enough to judge it by
 _LINES_HZ = (50.0, 60.0, 100.0, 120.0)
+_BRIDGED_S = 8.0  # a touched channel stands on its past, so it need not hurry to leave: it may soon be back …
+_BRIEF_S = 2.5  # … but not for longer than this
+TOUCHED = ("", "popped", "moved", "dropout", "nan")  # why a channel is held, by number
 _OTHERS = 10.0  # times the mains of the others: no room hums at one electrode only …
 _AUDIBLE_UV = 30.0  # … but what is below this amplitude does no harm
 _CLIPPED = 0.04  # share of samples that stay at the window's very extremes
@@ -32,9 +35,12 @@ class Quality:
         self._samplerate = samplerate
         self.score = np.ones(n_channels)  # newest judgement, 0..1
         self.weights = np.ones(n_channels)  # the same, moving smoothly
-        self.flat, self.railed, self.saturated, self.noisy, self.loose, self.nan, self.held = (
-            np.zeros(n_channels, bool) for _ in range(7)
+        self.flat, self.railed, self.saturated, self.noisy, self.loose, self.nan = (
+            np.zeros(n_channels, bool) for _ in range(6)
         )
+        self.held: FloatArray = np.zeros(n_channels)
+        self._held_s: FloatArray = np.zeros(n_channels)
+        self._bridged_step = 1 - math.exp(-PERIOD_S / _BRIDGED_S)
         self._step = 1 - math.exp(-PERIOD_S / _RETURN_S)
         self._basis: FloatArray = np.zeros((0, 0), np.float32)  # trend, then two columns per line
         self._eeg_power: FloatArray = np.zeros(n_channels)
@@ -45,13 +51,14 @@ class Quality:
         eeg_power: FloatArray,
         *,
         at_once: bool,
-        held: Flags | None = None,
+        held: FloatArray | None = None,
         excused: Flags | None = None,
     ) -> None:
         """Update `score` and `weights` from a window and the power of 4 to 45 Hz (n_channels,), µV².
 
-        `at_once` lets the weights jump: right after the start there is no music yet that could step.  `held` channels
-        have been touched; the noise of those `excused` is a blink or a clench, no bad contact.
+        `at_once` lets the weights jump: right after the start there is no music yet that could step.  `held`
+        (n_channels,): why each channel is held, a number of `TOUCHED`; the noise of those `excused` is a blink or a
+        clench, no bad contact.
         """
         every = max(1, int(self._samplerate // _ENOUGH_HZ))
         x = window.samples[::every]
@@ -63,7 +70,9 @@ class Quality:
         self.saturated = (clipped > _CLIPPED) & (high - low > _CLIPPED_FLAT * self._flat_uv)
         self.nan = window.repaired
         variance, mains_power = self._split(x, self._samplerate / every)
-        noise = np.sqrt(variance) / self._noise_uv
+        deviation = np.sqrt(variance)
+        # a person whose alpha is that large has it on most channels
+        noise = deviation / min(max(self._noise_uv, 3 * float(np.median(deviation))), 2 * self._noise_uv)
         if excused is not None:
             noise[excused] = np.minimum(noise[excused], 1.0)
         if at_once:
@@ -76,10 +85,14 @@ class Quality:
             mains = np.maximum(mains, amplitude / usual)
         self.noisy, self.loose = noise > 1, mains > 1
         score = np.minimum(1.0, np.minimum(2 - noise, 2 - mains))  # good up to the threshold, nothing at its double
-        self.held = np.zeros_like(self.flat) if held is None else held
-        score[self.flat | self.railed | self.saturated | self.nan | self.held] = 0
+        self.held = np.zeros(len(noise)) if held is None else held
+        unusable = self.flat | self.railed | self.saturated | self.nan
+        score[unusable | (self.held > 0)] = 0
+        self._held_s = np.where(self.held > 0, self._held_s + PERIOD_S, 0.0)
+        brief = (self._held_s > 0) & (self._held_s < _BRIEF_S) & ~unusable
         self.score = np.maximum(score, 0)
-        self.weights = self.score if at_once else self.weights + self._step * (self.score - self.weights)
+        step = np.where(brief, self._bridged_step, self._step)
+        self.weights = self.score if at_once else self.weights + step * (self.score - self.weights)
 
     def _split(self, x: FloatArray, rate: float) -> tuple[FloatArray, FloatArray]:
         """Return each channel's variance without drift and mains, and the power of mains, µV².
@@ -98,10 +111,12 @@ class Quality:
 
     def reason(self, channel: int) -> str:
         """Return what is wrong with a channel, in one word; empty: nothing."""
-        for word in ("nan", "flat", "railed", "saturated", "held", "loose", "noisy"):
+        for word in ("nan", "flat", "railed"):
             if getattr(self, word)[channel]:
-                return "moved" if word == "held" else word
-        return ""
+                return word
+        if self.held[channel] > 0:
+            return TOUCHED[int(self.held[channel])]
+        return next((word for word in ("saturated", "loose", "noisy") if getattr(self, word)[channel]), "")
 
 
 def _basis(n: int, rate: float) -> FloatArray:

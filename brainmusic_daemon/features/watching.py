@@ -36,7 +36,8 @@ def watch(x, n_fresh, smooth, muscle, channels, memo, options):
         channels[at.DEFLECTION, c] = fast[c] - channels[at.BASE, c]
         channels[at.BASE, c] += follow * channels[at.DEFLECTION, c]
         reason = 0
-        if largest[c] > max(options[at.POP_UV], 5.0 * channels[at.STEP, c]):
+        eyes = abs(channels[at.SPREAD, c]) + abs(channels[at.SPREAD + 1, c])  # a lid can be as quick as a cable there
+        if largest[c] > max(options[at.POP_UV] * (1.0 + eyes), 5.0 * channels[at.STEP, c]):
             reason = at.POPPED
         channels[at.STEP, c] += tick * (min(largest[c], 2.0 * channels[at.STEP, c] + 1.0) - channels[at.STEP, c])
         if stuck[c] >= options[at.DROPOUT]:
@@ -70,7 +71,11 @@ def tell(channels, memo, options):
             memo[at.PEAK], memo[at.TOLD] = 0.0, 0.0
         memo[at.PEAK] = max(memo[at.PEAK], size)
         if memo[at.TOLD] == 0.0 and size < 0.8 * memo[at.PEAK] and memo[at.MOVING] < at.LONGEST_S:
-            memo[at.BLINK], memo[at.TOLD] = memo[at.PEAK], 1.0
+            rebound = memo[at.V] * memo[at.SIGN] < 0.0 and memo[at.SINCE] < at.REBOUND_S
+            memo[at.TOLD] = 1.0
+            if not rebound:
+                memo[at.BLINK], memo[at.SIGN], memo[at.SINCE] = memo[at.PEAK], memo[at.V], 0.0
+    memo[at.SINCE] += tick
     loud, power, n = 0, 0.0, channels.shape[1]
     for c in range(n):
         if channels[at.LOUD, c] > 0.0 and channels[at.HOLD, c] <= 0.0:
@@ -78,8 +83,8 @@ def tell(channels, memo, options):
             power = max(power, channels[at.MUSCLE, c])
     if loud >= min(2, n):
         before = memo[at.CLENCH]
-        memo[at.CLENCH] = max(before, 0.0) + tick
+        memo[at.CLENCH] += tick
         if before < 0.06 <= memo[at.CLENCH]:
-            memo[at.JAW] = math.sqrt(power)
+            memo[at.JAW], memo[at.CLENCH] = math.sqrt(power), at.REST_S + 0.06
     else:
-        memo[at.CLENCH] = max(min(memo[at.CLENCH], 0.3) - tick, 0.0)
+        memo[at.CLENCH] = max(min(memo[at.CLENCH], at.REST_S + 0.06) - tick, 0.0)
