@@ -73,6 +73,7 @@ class Aperiodic:
         self._y, self._line = np.zeros(len(f)), np.zeros(3)
         self._values = [1.0, 0.0]
         self._rhythms = [(column, 0.0) for column, _, _ in self._edges]  # and log10 µV² of the background
+        self.settle_s = min(1.5 * self.memory_s, 8.0)
         return True
 
     def compute(self, analysis: Analysis) -> list[float]:

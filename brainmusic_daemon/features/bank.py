@@ -27,8 +27,10 @@ _DRIFT_S = 40.0  # of good signal that a profile is compared with: so much is in
 class Feature(Protocol):
     """One derived feature: a function of the tick's analysis.  What it finds goes to `analysis.events`.
 
-    A file that computes several features at once says their `names` (all that it may ever give, in the class; those
-    that this set-up has, in the object, from `prepare` on), gives a `spread` for each, and computes as many values.
+    A feature that averages over seconds says in `settle_s`, from `prepare` on, after how many its values are steady:
+    its range begins anew then.  A file that computes several features at once says their `names` (all that it may ever
+    give, in the class; those that this set-up has, in the object, from `prepare` on), gives a `spread` for each, and
+    computes as many values.
     """
 
     scale: str  # "log": judged on its logarithm, must be > 0; "linear"
@@ -73,6 +75,9 @@ class FeatureBank:
         n_logarithmic = len(banded) + sum(len(names) for feature, names in named if feature.scale == "log")
         spread = [np.full(len(banded), 0.8), *(np.broadcast_to(feature.spread, len(names)) for feature, names in named)]
         self.baseline = Baseline(n_logarithmic, np.concatenate(spread), memory_s)
+        places_of = np.split(np.arange(len(banded), len(base)), np.cumsum([len(names) for _, names in named])[:-1])
+        late = [(getattr(feature, "settle_s", 0.0), at) for (feature, _), at in zip(named, places_of, strict=False)]
+        self._late = sorted((entry for entry in late if entry[0] > 0), key=lambda entry: entry[0])
         self._n, self._n_pooled = len(base), setup.n_named * len(setup.bands)
         self._n_banded = len(banded)
         self._eeg_columns = [column for column, (low, _) in enumerate(setup.bands.values()) if low >= 4]
@@ -97,6 +102,8 @@ class FeatureBank:
             learn = state in (State.GOOD, State.CALIBRATING) and filled
             learn = learn and not (self.artifacts is not None and self.artifacts.busy)
             self.baseline.update(values[self._n :], self.setup.tick, learn, values[: self._n])
+            if self._late and self.baseline.seconds >= self._late[0][0]:
+                self.baseline.restart(self._late.pop(0)[1])
             if learn and self._learner is not None:
                 self._learner.tick(window, self.quality.weights)
             if learn and self.drift is not None:
@@ -120,6 +127,7 @@ class FeatureBank:
         fitting = fit(profile, info, self.setup, names, reference)
         ranges, of = profile.ranges, fitting.of
         self.baseline.seed(fitting.at, ranges.middle[of], ranges.spread[of], ranges.reach[of])
+        self._late.clear()
         self.drift = Drift(profile, fitting, names, tuple(self.setup.bands), _DRIFT_S, self.setup.tick)
         self.remarks.extend(fitting.remarks)
 

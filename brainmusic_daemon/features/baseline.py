@@ -36,6 +36,7 @@ class Baseline:
         self.n_logarithmic, self._memory = n_logarithmic, np.full(n, float(memory_s))
         self.level, self.low, self.high = np.zeros(n), np.zeros(n), np.zeros(n)
         self.below, self.above = np.square(spread, dtype=float), np.square(spread, dtype=float)
+        self._prior = np.square(spread, dtype=float)
         self._floor = 1e-4 * self.below
         self._share = np.where(np.arange(n) < n_logarithmic, _SHARE, 0.5)
         self._known = np.zeros(n)  # s of good signal behind each feature
@@ -67,6 +68,11 @@ class Baseline:
         self._known[at] = _SETTLED_S
         self._memory[at] *= _KNOWN
         self.seconds = _SETTLED_S
+
+    def restart(self, at: npt.NDArray[np.intp]) -> None:
+        """Forget what the features `at` (k,) were like: the next value is their middle."""
+        self._known[at] = 0.0
+        self.below[at] = self.above[at] = self._prior[at]
 
     def update(self, raw: FloatArray, dt: float, learn: bool, out: FloatArray) -> None:
         """Write each feature's 0..1 to `out` (n,); `learn` False leaves the baseline as it is (bad signal)."""

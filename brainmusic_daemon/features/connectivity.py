@@ -31,7 +31,7 @@ class Connectivity:
     the scalp's counterpart of coupling in the default-mode network, whose front and back `connectivity` joins.
     """
 
-    memory_s: Annotated[float, Field(ge=0.5, le=600, description="averaging time constant, s")] = 4.0
+    memory_s: Annotated[float, Field(ge=0.5, le=600, description="averaging time constant, s")] = 3.0
     pairs: Annotated[bool, Field(description="also connectivity.<region>_<region> for all regions there are")] = True
 
     names: ClassVar[tuple[str, ...]] = (
@@ -67,6 +67,7 @@ class Connectivity:
         low, high = setup.bands["alpha"]
         self._chance = min(_CHANCE / math.sqrt(2 * self.memory_s * (high - low)), 1.0)
         self._values = [self._chance] * len(rows)
+        self.settle_s = min(1.5 * self.memory_s, 8.0)
         return True
 
     def compute(self, analysis: Analysis) -> list[float]:

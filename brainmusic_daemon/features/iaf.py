@@ -30,7 +30,7 @@ class Iaf:
     It falls with fatigue and age, and rises with effort: Klimesch (1999), Brain Res. Rev. 29:169-195.
     """
 
-    memory_s: Annotated[float, Field(ge=0.5, le=600, description="averaging time constant, s")] = 4.0
+    memory_s: Annotated[float, Field(ge=0.5, le=600, description="averaging time constant, s")] = 3.0
 
     scale = "linear"
     spread = 0.4
@@ -56,6 +56,7 @@ class Iaf:
         self._state = np.zeros(5 + n_past)
         self._n_taps = setup.n_taps
         self._ticks, self._value = -1, self._middle
+        self.settle_s = min(1.5 * self.memory_s, 8.0)
         return True
 
     def compute(self, analysis: Analysis) -> float:

@@ -8,7 +8,7 @@ from brainmusic_daemon.api import CONTROL
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.session import Session
 
-_SHOWN_FEATURES = ("engagement", "asymmetry", "theta_alpha", "activation", "connectivity")
+_SHOWN_FEATURES = ("engagement", "relaxation", "asymmetry", "synchrony")  # with the bands one row of 100 columns
 _NAMES = {"fundamental_frequency": "pitch", "noise_amount": "noise", "attack_time": "attack"}
 _GLITCHES = ("output_failures", "gaps", "filled", "lost", "nonfinite", "duplicates", "restarts", "reconnects")
 _TROUBLE = ("underflow", "overflow", "error", "dropped", "reopened", "nonfinite", "lost", "failed", "repaired")
