@@ -43,6 +43,7 @@ class Description:
     origin: str
     source: str
     mapper: str
+    music: str
     outputs: Mapping[str, str]
     tick_ms: float
     delay_ms: float
@@ -72,6 +73,7 @@ def describe(config: Config) -> Description:
         origin=config.origin,
         source=_settings(config.source),
         mapper=_kind(config.mapper),
+        music=_music(config),
         outputs={name: _settings(output) for name, output in config.outputs.items()},
         tick_ms=config.session.tick_ms,
         delay_ms=config.features.delay_ms,
@@ -161,6 +163,17 @@ def _remarks(config: Config, routes: Mapping[str, Route]) -> list[str]:
     return remarks
 
 
+def _music(config: Config) -> str:
+    """Return the preset, its parts and its scales in one line."""
+    preset = config.preset
+    said = f"{config.music.preset} ({preset.title})" if preset.title else config.music.preset
+    if preset.plain or not preset.layer:
+        return f"{said}: the chord follows the controls at once, no notes"
+    parts = ", ".join(f"{name} ({layer.plays})" for name, layer in preset.layer.items())
+    tempo = f"{preset.tempo[0]:g} to {preset.tempo[1]:g} BPM"
+    return f"{said}: {parts}; {preset.scales[0]} to {preset.scales[-1]}; {tempo}; seed {config.music.seed}"
+
+
 def _kind(made: Any) -> str:
     return type(made).__module__.rpartition(".")[2]
 
@@ -205,6 +218,7 @@ def render(found: Description) -> RenderableType:
         ("bands", f"{bands} Hz"),
         *((f"output {name}", text) for name, text in found.outputs.items()),
         ("mapper", found.mapper),
+        ("music", found.music),
     ]
     for name, fact in rows:
         facts.add_row(Text(name), Text(fact))

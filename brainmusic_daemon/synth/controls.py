@@ -93,7 +93,7 @@ def shade(F, N, v, amplitude, slope):
     """Darken a struck sound as it fades, partial k by shade ** k: strings and bars lose their upper partials first."""
     before, after = F[at.V_SHADE + v], 1.0
     if N[at.VOICE_NOTE + v] == 1 and F[at.V_NOTE_DECAY + v] > 0.0 and N[at.VOICE_GATE + v] != 1:
-        after = 1.0 - 0.15 * (1.0 - min(F[at.V_ENV + v], 1.0))
+        after = 1.0 - 0.25 * (1.0 - min(F[at.V_ENV + v], 1.0))
     after = before + 0.2 * (after - before)
     F[at.V_SHADE + v] = after
     if before > 0.9999 and after > 0.9999:

@@ -10,7 +10,7 @@ from brainmusic_daemon.api import Drone, Note
 from brainmusic_daemon.synth.engine import Engine
 from brainmusic_daemon.synth.layout import MAX_VOICES
 
-NOTE_LEVEL = 0.8  # amplitude of the loudest note beside that of all of the drone
+NOTE_LEVEL = 1.2  # amplitude of a note of velocity 1 beside that of all of the drone: few notes are so loud
 SILENT = 6.0  # time constants of the release after which a voice counts as free
 
 
