@@ -22,9 +22,9 @@ class Baseline:
     of the time, so that hands at the headset are outgrown and the first closed eyes are not).  Unlike a running mean
     it needs no equal share of both states, and unlike the extremes of a session it forgets what does not come back.
 
-    *The spread* is the root mean square distance from the middle, above and below apart, because log powers are
-    skewed.  Outliers count as three spreads at most (as one for the level, which is then near a median), so that one
-    cough does not flatten the next minute.
+    *The spread* is the mean distance from the middle, above and below apart, because log powers are skewed.  Outliers
+    count as three spreads at most (as one for the level, which is then near a median), so that one cough does not
+    flatten the next minute.  The first seconds are no range: averages are still filling then.
 
     *The curve* is an arc tangent: 5 to 95 % of a normal distribution spans 0.78 of the range; 0.01 and 0.99 are only
     reached 19 spreads out, so artifacts saturate late and what is heard keeps moving.
@@ -35,9 +35,9 @@ class Baseline:
         n = len(spread)
         self.n_logarithmic, self._memory = n_logarithmic, np.full(n, float(memory_s))
         self.level, self.low, self.high = np.zeros(n), np.zeros(n), np.zeros(n)
-        self.below, self.above = np.square(spread, dtype=float), np.square(spread, dtype=float)
-        self._prior = np.square(spread, dtype=float)
-        self._floor = 1e-4 * self.below
+        self._prior = spread / compiled.NORMAL
+        self.below, self.above = self._prior.copy(), self._prior.copy()
+        self._floor = 1e-2 * self._prior
         self._share = np.where(np.arange(n) < n_logarithmic, _SHARE, 0.5)
         self._known = np.zeros(n)  # s of good signal behind each feature
         self.seconds = 0.0  # of good signal that went in, or stand in for it
@@ -50,21 +50,21 @@ class Baseline:
     @property
     def spread(self) -> FloatArray:
         """Return the spreads below and above the middle (n, 2)."""
-        return np.asarray(np.sqrt(np.column_stack([self.below, self.above])))
+        return np.asarray(compiled.NORMAL * np.column_stack([self.below, self.above]))
 
     def seed(self, at: npt.NDArray[np.intp], middle: FloatArray, spread: FloatArray, reach: FloatArray) -> None:
         """Start the features `at` (k,) from a known person's range: no calibration phase.
 
         `middle` (k,), `spread` (k, 2) below and above it, and `reach` (k, 2), the lowest and the highest level.
         """
-        floor = np.sqrt(self._floor[at])
+        floor = self._floor[at]
         low, high = np.minimum(reach[:, 0], middle - floor), np.maximum(reach[:, 1], middle + floor)
         # a middle close to one end would move with every breath at that end
         low = np.minimum(low, middle - 0.25 * (high - middle))
         high = np.maximum(high, middle + 0.25 * (middle - low))
         self.low[at], self.high[at], self.level[at] = low, high, middle
         self._share[at] = (middle - low) / (high - low)
-        self.below[at], self.above[at] = np.maximum(np.square(spread.T), self._floor[at])
+        self.below[at], self.above[at] = np.maximum(spread.T / compiled.NORMAL, self._floor[at])
         self._known[at] = _SETTLED_S
         self._memory[at] *= _KNOWN
         self.seconds = _SETTLED_S

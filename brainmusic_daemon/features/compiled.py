@@ -12,8 +12,10 @@ OUTLIER = 3.0  # spreads; what lies further out pulls no harder than this
 NEAR = 1.0  # spreads that a level is pulled by at most: it then lies near the median, where a skewed mean does not
 LEVEL_S = 3.0  # time constant of a feature's level: states of a person last longer, the waxing of rhythms does not
 WIDEN_S = 4.0  # with which the range opens for a level outside it
-EARLY_S = 12.0  # and closes: first within known²/this, so that hands at the headset are forgotten; later `memory`
-PRIOR_S = 4.0  # the expected spread weighs as much as this many seconds of data
+EARLY_S = 30.0  # and closes: first within known²/this, so that hands at the headset are forgotten; later `memory`
+PRIOR_S = 2.0  # the expected spread weighs as much as this many seconds of data
+START_S = 8.0  # before that, averages are still filling: what they show is no range
+NORMAL = 1.2533  # √(π/2): from the mean distance to the standard deviation of a normal distribution
 FIRST_S = 0.5  # and the first value as much as this
 SMALL = 1e-9  # µV²: keeps logarithms finite
 
@@ -61,7 +63,7 @@ def normalise(raw, n_logarithmic, share, level, low, high, below, above, floor, 
     """Place physical values in the person's own range, 0..1, and let the range follow them; see `baseline`.
 
     All arrays (n,).  The first `n_logarithmic` values are judged on their logarithm, and so are their `level` (over
-    the last seconds), `low` and `high` (its range), `below` and `above` (mean squares about the middle).  `known`: s
+    the last seconds), `low` and `high` (its range), `below` and `above` (mean distances from the middle).  `known`: s
     of good signal behind each; `memory`, `dt` in s.  Writes all but raw, share and floor.
     """
     for i in range(len(raw)):
@@ -73,19 +75,21 @@ def normalise(raw, n_logarithmic, share, level, low, high, below, above, floor, 
         middle = low[i] + share[i] * (high[i] - low[i])
         away = x - middle
         under = away < 0.0
-        spread = math.sqrt(below[i] if under else above[i])
+        spread = NORMAL * (below[i] if under else above[i])
         if learn:
             known[i] += dt
-            begun = known[i] + FIRST_S
-            bounded = min(max(away, -OUTLIER * spread), OUTLIER * spread)
-            level[i] += dt / min(begun, LEVEL_S) * (middle + min(max(away, -NEAR * spread), NEAR * spread) - level[i])
-            widen, narrow = dt / min(begun, WIDEN_S), dt / min(2.0 + known[i] * known[i] / EARLY_S, memory[i])
-            low[i] += (widen if level[i] < low[i] else narrow) * (level[i] - low[i])
-            high[i] += (widen if level[i] > high[i] else narrow) * (level[i] - high[i])
+            sure = min(known[i] + FIRST_S, LEVEL_S)
+            level[i] += dt / sure * (middle + min(max(away, -NEAR * spread), NEAR * spread) - level[i])
+            if known[i] < START_S:
+                low[i] = high[i] = level[i]
+            narrow = dt / min(2.0 + known[i] * known[i] / EARLY_S, memory[i])
+            low[i] += (dt / WIDEN_S if level[i] < low[i] else narrow) * (level[i] - low[i])
+            high[i] += (dt / WIDEN_S if level[i] > high[i] else narrow) * (level[i] - high[i])
             # each side has half of the time, and what came lately counts more than the first seconds
             step = 2.0 * dt / min(PRIOR_S + 0.5 * known[i], memory[i])
+            distance = min(abs(away), OUTLIER * spread)
             if under:
-                below[i] = max(below[i] + step * (bounded * bounded - below[i]), floor[i])
+                below[i] = max(below[i] + step * (distance - below[i]), floor[i])
             else:
-                above[i] = max(above[i] + step * (bounded * bounded - above[i]), floor[i])
+                above[i] = max(above[i] + step * (distance - above[i]), floor[i])
         out[i] = 0.5 + math.atan(STEEP * away / spread) / math.pi

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.api import FloatArray
-from brainmusic_daemon.features.compiled import SMALL, STEEP
+from brainmusic_daemon.features.compiled import NORMAL, SMALL, STEEP
 from brainmusic_daemon.features.profile import Ranges
 
 WINDOWS_S = (2.0, 5.0)  # what a person hears as one moment: states are told apart by means over this long
@@ -47,15 +47,15 @@ def _windows(state: FloatArray, n: int) -> FloatArray:
 
 
 def _spread(states: Sequence[FloatArray], middle: float) -> FloatArray:
-    """Return the root mean squares below and above the middle, both states counting the same."""
+    """Return the spreads below and above the middle, from mean distances, both states counting the same."""
     found = np.zeros(2)
     for side, sign in enumerate((-1, 1)):
-        squares = weights = 0.0
+        total = weight = 0.0
         for state in states:
             away = sign * (state - middle)
-            squares += float(np.square(away[away > 0]).sum()) / len(state)
-            weights += float((away > 0).mean())
-        found[side] = np.sqrt(squares / weights) if weights > 0 else 0.0
+            total += float(away[away > 0].sum()) / len(state)
+            weight += float((away > 0).mean())
+        found[side] = NORMAL * total / weight if weight > 0 else 0.0
     return np.where(found > 0, found, max(found.max(), 1e-6))
 
 

@@ -26,10 +26,12 @@ _HIGHEST_HZ = 100.0
 _REACTION = 1.25  # closed over open alpha power below which there is no reaction worth the name
 _REASONS = {
     "railed": "saturated: its amplifier is at its limit",
+    "saturated": "saturated: its signal is cut off",
+    "nan": "unreadable: no numbers come from it",
     "flat": "flat: no signal at all",
     "noisy": "very noisy",
     "loose": "loose: hardly anything but mains hum",
-    "": "gone or unreadable for half of the time",
+    "": "moved or unreadable for half of the time",
 }
 _EYES = {"open": "eyes open", "closed": "eyes closed", "whole": "the recording"}
 

@@ -14,7 +14,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.session import Session
 
-FAULTS = ("railed", "flat", "noisy", "loose")  # what `Quality` tells apart, worst first
+FAULTS = ("nan", "railed", "saturated", "flat", "noisy", "loose")  # what `Quality` tells apart
 
 
 @dataclass(frozen=True, slots=True)
