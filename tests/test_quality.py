@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from brainmusic_daemon.api import State
-from brainmusic_daemon.features.gate import Gate
 from tests.signals import feature_bank, pink, play, sine
 
 FS = 250.0
@@ -63,39 +62,3 @@ def test_a_channel_leaves_and_returns_without_a_step() -> None:
     assert min(weights) < 0.1
     assert weights[-1] > 0.9
     assert np.abs(np.diff(weights)).max() < 0.2
-
-
-def gate() -> Gate:
-    return Gate(good_share=0.25, hold_s=2.0, glide_s=0.5, settle_s=1.0, tick=0.02)
-
-
-def run(gate: Gate, seconds: float, **given: object) -> list[State]:
-    options = {"alive": True, "share": 1.0, "filled": True, "learned_s": 5.0} | given
-    return [gate.update(**options) for _ in range(round(seconds / 0.02))]  # type: ignore[arg-type]
-
-
-def test_the_gate_holds_then_rests_then_returns() -> None:
-    made = gate()
-    assert run(made, 0.1, alive=False, learned_s=0.0)[-1] is State.LOST
-    assert run(made, 3, learned_s=0.5)[-1] is State.CALIBRATING
-    assert run(made, 3)[-1] is State.GOOD
-    assert made.follow > 0.99
-    held = run(made, 1.5, share=0.0)
-    assert set(held) == {State.HELD}
-    assert made.follow > 0.99
-    assert run(made, 4, share=0.0)[-1] is State.RESTING
-    assert made.follow < 0.01
-    assert run(made, 3)[-1] is State.GOOD
-    assert made.follow > 0.99
-    assert run(made, 3, alive=False)[0] is State.LOST
-    assert made.follow < 0.01
-
-
-def test_the_gate_does_not_flicker_at_its_threshold() -> None:
-    made = gate()
-    run(made, 2)
-    run(made, 4, share=0.2)
-    assert made.state is State.RESTING
-    assert run(made, 2, share=0.26)[-1] is State.RESTING
-    assert run(made, 2, share=0.31)[-1] is State.GOOD
-    assert run(made, 2, share=0.26)[-1] is State.GOOD

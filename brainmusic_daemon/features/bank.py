@@ -145,6 +145,11 @@ class FeatureBank:
             if (density := learner.spectrum(self.spectral.prior)) is not None:
                 self.spectral.install(self.spectral.redesigned(density), round(_FADE_S / self.setup.tick))
 
+    def faults(self) -> dict[str, str]:
+        """Return what is wrong with each channel that has something, in one word; beside the tick."""
+        words = {channel: self.quality.reason(i) for i, channel in enumerate(self.setup.channels)}
+        return {channel: word for channel, word in words.items() if word}
+
     def _analyse(self, window: Window, raw: FloatArray) -> None:
         analysis = self.spectral.analyse(window)
         analysis.events.clear()
@@ -154,7 +159,7 @@ class FeatureBank:
             held, excused = (None, None) if self.artifacts is None else (self.artifacts.held, self.artifacts.excused)
             self.quality.judge(window, eeg, at_once=at_once, held=held, excused=excused)
             self.spectral.set_weights(self.quality.weights)
-            self._share = float((self.quality.weights >= 0.5).mean())
+            self._share = float(((self.quality.weights >= 0.5) & (self.quality.score > 0)).mean())
         self._ticks += 1
         if self.artifacts is not None:
             self.artifacts.mend(window, analysis, self.quality.weights)
@@ -218,6 +223,8 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
         baseline.memory_s,
         learner(setup, spectral, features.learn_s),
     )
+    if artifacts is not None and not artifacts.sees_blinks:
+        bank.remarks.append("no electrode near the eyes: blinks are neither told nor taken out of the features")
     if config.profile is not None:
         bank.know(config.profile, info, str(features.reference))
     return bank

@@ -12,6 +12,7 @@ from brainmusic_daemon.acquisition.supervisor import SourceState
 from brainmusic_daemon.api import SourceLost, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
 from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.session import Session
@@ -34,6 +35,7 @@ class Daemon:
         self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
         self._stop_ticking = threading.Event()
+        self._announcer = Announcer()
 
     def run(
         self, stop: threading.Event, *, seconds: float | None = None, watch: Callable[[], None] = lambda: None
@@ -72,6 +74,8 @@ class Daemon:
             if self.session.attach():
                 gc.collect()
                 gc.freeze()  # what lives as long as the session is no longer looked at by the collector
+            if self.session.frame is not None:
+                self._announcer.look(self.session.frame.features.state, self.session.pipeline.bank)
             if starting and self.session.attached and self.host.all_tried:
                 starting = False
                 self.session.latency = Histogram()
