@@ -35,7 +35,6 @@ class _Section(BaseModel):
 class SessionConfig(_Section):
     """The tick, and how patiently devices are waited for."""
 
-    name: str = Field("brainmusic", min_length=1, description="name of this daemon")
     tick_ms: float = Field(20.0, ge=2, lt=100, description="period of the tick, ms")
     patience_s: float = Field(10.0, ge=0, description="wait this long for a source never seen yet, s; inf: for ever")
     silence_s: float = Field(0.8, gt=0, le=10, description="no sample for this long: the source is lost, s")

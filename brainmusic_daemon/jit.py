@@ -6,10 +6,13 @@ folder may be read-only.  A folder per state of the source, in the user's cache,
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import inspect
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -42,17 +45,43 @@ def can_cache(package: Path) -> bool:
         return False
 
 
-def is_cached(package: Path, name: str) -> bool:
-    """Return whether a kernel (`module.function`) has been compiled before on this machine."""
-    return any(cache_folder(package).rglob(f"{name}-*.nbi"))
-
-
 def forget_old(package: Path, days: float = 60.0) -> None:
     """Remove what earlier versions left in the cache and nobody has compiled for so long.  Never raises."""
     with contextlib.suppress(OSError):
         for folder in cache_folder(package).parent.glob(f"{package.name}-*"):
             if folder != cache_folder(package) and folder.stat().st_mtime < time.time() - days * 86_400:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def fill_cache(package: Path, load: str, what: str, progress: Callable[[str], None]) -> None:
+    """Compile a package's kernels in a process of its own unless they are in the cache; tell the begin and the end.
+
+    Here it would hold the interpreter's lock for seconds, and no tick could come.  `load` (`module:function`) needs
+    every kernel.  Where nothing can be cached, or that process fails, the kernels are compiled here on first use.
+    """
+    complete = cache_folder(package) / "complete"
+    if complete.exists() or not can_cache(package):
+        return
+    forget_old(package)
+    progress(f"compiling {what}, once (some seconds) …")
+    begun = time.perf_counter()
+    module, function = load.split(":")
+    with contextlib.suppress(OSError):
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"from {module} import {function}; {function}()"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=Path(__file__).parent.parent,  # so that it is found where it is not installed, too
+        )
+        atexit.register(process.kill)  # who leaves meanwhile leaves nothing behind
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if process.wait(timeout=180) == 0:
+                complete.touch()
+        process.kill()
+        process.wait()
+        atexit.unregister(process.kill)
+    progress(f"compiled {what} in {time.perf_counter() - begun:.0f} s")
 
 
 @contextmanager

@@ -64,6 +64,7 @@ class Audio:
         self._closing.clear()
         self._clock = clock
         self._past, self._failed, self._reopened, self._voicing = {}, 0, 0, None
+        portaudio.find(portaudio.load(), self.device)  # where there is none, nothing needs to be compiled
         warm_up(_log.info)
         self._start()
         self._supervisor = threading.Thread(target=self._supervise, name="audio-supervisor", daemon=True)

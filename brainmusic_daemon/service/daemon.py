@@ -15,7 +15,7 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
 from brainmusic_daemon.service.metrics import Histogram
-from brainmusic_daemon.service.session import Session
+from brainmusic_daemon.service.session import Session, warm_up
 from brainmusic_daemon.service.ticker import Ticker
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class Daemon:
         self.ticker = Ticker(self.clock, config.tick, self.session.tick)
         self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
+        self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
         self._stop_ticking = threading.Event()
         self._announcer = Announcer()
 
@@ -55,9 +56,9 @@ class Daemon:
         # Many short Python slices instead of few long ones: the tick gets its turn within half a millisecond.
         sys.setswitchinterval(0.0005)
         self.session.acquisition.start()
-        self.session.warm_up()  # before the outputs: the synth may compile for many seconds, and ticks go on meanwhile
         self.host.start()
         self._tick_thread.start()
+        self._warming.start()
 
     def _stop(self) -> None:
         self._stop_ticking.set()
@@ -71,7 +72,7 @@ class Daemon:
         starting = True
         while not stop.is_set():
             now = self.clock.now()
-            if self.session.attach():
+            if not self._warming.is_alive() and self.session.attach():
                 gc.collect()
                 gc.freeze()  # what lives as long as the session is no longer looked at by the collector
             if self.session.frame is not None:

@@ -16,7 +16,7 @@ from brainmusic_daemon.api import ConfigError, EndOfStream, Output, OutputLost, 
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.host import OutputHost
-from brainmusic_daemon.service.session import Session
+from brainmusic_daemon.service.session import Session, warm_up
 
 _LOSSES = ("lost", "errors", "failed")  # counters of the file outputs that say that a file is not whole
 
@@ -64,7 +64,7 @@ def render(
         opened = OutputHost(outputs, clock, acquisition.info, lambda now_open: setattr(session, "outputs", now_open))
         opened.open_now()
         total = _length(config.source, seconds)
-        session.warm_up()
+        warm_up()
         begun = time.perf_counter()
         last = False
         while not last and (stop is None or not stop.is_set()):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon import features
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.supervisor import Acquisition
 from brainmusic_daemon.api import Clock, Frame, Output, Source, State, StreamInfo
-from brainmusic_daemon.config import Config, FeaturesConfig
+from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank, montage
+from brainmusic_daemon.jit import fill_cache
 from brainmusic_daemon.pipeline import Pipeline, derived
 from brainmusic_daemon.service.metrics import Histogram
 
@@ -52,16 +56,6 @@ class Session:
         self._attached: _Attached | None = None
         self._ticking = False
 
-    def warm_up(self) -> None:
-        """Compile what a tick calls, or load it from the cache: on a headset of no account, so that no tick has to."""
-        plain = replace(self.config, profile=None, features=FeaturesConfig.model_validate({}))
-        info = StreamInfo("", ("Fp1", "Fp2", "O1", "O2"), 250.0)
-        made = bank.build(info, plain, derived(plain.features))
-        n = made.spectral.n_taps
-        ring = Ring(len(info.channels), 4 * n, n)
-        ring.write(np.zeros((n, len(info.channels))), 0.0, 0.0)
-        made.update(0.0, ring.newest(n), alive=True)
-
     def attach(self) -> bool:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
         generation, info, ring = self.acquisition.setup
@@ -70,7 +64,8 @@ class Session:
             self._say()
             return False
         self._attached = None  # the tick idles meanwhile, at rest
-        while self._ticking:  # one may still be at work with what is to be prepared anew
+        limit = time.perf_counter() + 1.0
+        while self._ticking and time.perf_counter() < limit:  # at work with what is to be prepared anew
             time.sleep(0.0005)
         self.pipeline.prepare(info)
         self._attached = _Attached(generation, ring, self.pipeline.n_taps)
@@ -114,3 +109,20 @@ class Session:
     def counters(self) -> dict[str, float]:
         """Return what went wrong between source and outputs."""
         return {**self.acquisition.counters(), "output_failures": self.output_failures}
+
+
+def warm_up() -> None:
+    """Load what a tick calls from the cache, filled in a process of its own where it is not, so that no tick has to."""
+    fill_cache(Path(features.__file__).parent, f"{__name__}:load", "the features", _log.info)
+    load()
+
+
+def load() -> None:
+    """Do one tick's analysis on a headset of no account, compiling here what is not in the cache."""
+    plain = configuration.resolve({"source": {"kind": "simulator"}})
+    info = StreamInfo("", ("Fp1", "Fp2", "O1", "O2"), 250.0)
+    made = bank.build(info, plain, derived(plain.features))
+    n = made.spectral.n_taps
+    ring = Ring(len(info.channels), 4 * n, n)
+    ring.write(np.zeros((n, len(info.channels))), 0.0, 0.0)
+    made.update(0.0, ring.newest(n), alive=True)

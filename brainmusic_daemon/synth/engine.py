@@ -189,25 +189,23 @@ def peak_taps() -> npt.NDArray[np.float64]:
 
 
 def warm_up(progress: Callable[[str], None]) -> float:
-    """Compile the kernels, or load them from the cache; return the seconds it took.
+    """Load every kernel from the cache, filled in a process of its own where it is not; return the seconds it took.
 
     `progress` hears of the begin and the end of a compilation; nothing is said when all comes from the cache.
     """
     import time
 
-    from brainmusic_daemon.jit import forget_old, is_cached
+    from brainmusic_daemon.jit import fill_cache
 
-    folder = Path(__file__).parent
     begin = time.perf_counter()
-    cold = not (is_cached(folder, "kernels.render") and is_cached(folder, "callback._callback"))
-    if cold:
-        forget_old(folder)
-        progress("compiling the synth, once (about 10 s) …")
+    fill_cache(Path(__file__).parent, f"{__name__}:load", "the synth", progress)
+    load()
+    return time.perf_counter() - begin
+
+
+def load() -> None:
+    """Call every kernel once, compiling here what is not in the cache."""
     engine = Engine()
     engine.control({})
     engine.render(at.QUANTUM + 1)
     importlib.import_module("brainmusic_daemon.synth.callback")
-    seconds = time.perf_counter() - begin
-    if cold:
-        progress(f"the synth is compiled ({seconds:.0f} s)")
-    return seconds
