@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from brainmusic_daemon.api import State
-from tests.signals import feature_bank, pink, play, sine
+from tests import artifacts
+from tests.signals import CYTON, feature_bank, pink, play, sine, window
 
 FS = 250.0
 N = int(6 * FS)
@@ -62,3 +65,66 @@ def test_a_channel_leaves_and_returns_without_a_step() -> None:
     assert min(weights) < 0.1
     assert weights[-1] > 0.9
     assert np.abs(np.diff(weights)).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (lambda x: np.clip(3 * x, -12.0, 12.0), "saturated"),
+        (lambda x: x + sine(N, FS, 50.0, 150.0), "loose"),  # far from noise by itself, but no other electrode hums
+        (lambda x: x + np.where(np.arange(N) > N - 60, 900.0, 0.0), "popped"),
+        (lambda x: x + 900.0 * np.clip((np.arange(N) - N + 60) / 50, 0, 1), "moved"),
+    ],
+)
+def test_each_fault_among_good_channels_has_its_word(fault, reason: str) -> None:
+    x = pink(N, 8, FS, rms_uv=8.0)
+    x[:, 3] = fault(x[:, 3])
+    bank = feature_bank()
+    ends = [*range(250, N - 60, 250), *range(N - 60, N + 1, 5)]
+    rows = [bank.update(end / FS, window(x, end, 250, FS), alive=True) for end in ends]
+    assert bank.faults() == {"C4": reason}
+    assert rows[-1].quality[3] < 0.5
+    assert (np.delete(rows[-1].quality, 3) > 0.9).all()
+
+
+def test_coarse_steps_of_a_good_signal_are_no_saturation() -> None:
+    x = np.round(pink(N, 8, FS, rms_uv=8.0) / 0.5) * 0.5
+    bank = feature_bank()
+    play(bank, x, FS)
+    assert bank.faults() == {}
+
+
+def test_a_person_with_huge_alpha_is_not_noisy() -> None:
+    x = artifacts.eeg(int(20 * FS), CYTON, FS, alpha_uv=90.0)
+    bank = feature_bank()
+    rows = play(bank, x, FS)
+    assert bank.faults() == {}
+    assert np.mean([row.quality.min() for row in rows]) > 0.9
+
+
+def test_a_channel_of_nan_is_named_and_its_features_stay_what_they_were() -> None:
+    x = pink(int(20 * FS), 8, FS)
+    bank = feature_bank()
+    last = play(bank, x, FS)[-1]
+    nan = np.arange(8) == 6
+    for end in range(250, 2000, 5):  # acquisition holds the last good value, and says so
+        y = x.copy()
+        y[:end, 6] = 3.0
+        row = bank.update(99.0, replace(window(y, end, 250, FS), repaired=nan), alive=True)
+    assert bank.faults() == {"O1": "nan"}
+    assert row.quality[6] == 0
+    assert 0.2 < row["raw.alpha.O1"] / last["raw.alpha.O1"] < 5
+
+
+def test_20_seconds_of_zeros_are_a_state_and_no_numbers() -> None:
+    x = artifacts.eeg(int(50 * FS), CYTON, FS)
+    x[int(20 * FS) : int(40 * FS)] = 0.0
+    rows = play(feature_bank(), x, FS)
+    zeros = [row for row in rows if 20.5 < row.time < 40]
+    assert {row.state for row in zeros} == {State.HELD, State.RESTING}
+    assert all((row.quality == 0).all() for row in zeros)
+    usual = np.mean([row["raw.alpha"] for row in rows if 10 < row.time < 20])
+    assert all(0.05 * usual < row["raw.alpha"] < 20 * usual for row in zeros), (
+        "nothing was measured: nothing may change"
+    )
+    assert rows[-1].state is State.GOOD
