@@ -59,6 +59,11 @@ def lead(before: Sequence[int], pitches: Sequence[int], low: int, high: int) -> 
     return best[1]
 
 
+def opened(chord: Sequence[int]) -> tuple[int, ...]:
+    """Return a close chord with every second tone an octave higher: wide, and without seconds in the depth."""
+    return tuple(sorted(pitch + 12 * (number % 2) for number, pitch in enumerate(chord)))
+
+
 def _resized(voices: Sequence[int], size: int) -> list[int]:
     """Return as many voices as wanted: the highest ones leave; who joins begins a third above the top."""
     found = [*voices[:size]]

@@ -38,7 +38,9 @@ class Part:
     hits: int = 0
     run: int = 0  # notes of the arpeggio so far
     place: int = 0  # of the melody, in steps of the scale above the root
-    voicing: tuple[int, ...] = ()
+    _walked: int = -(1 << 30)  # step at which the present figure began
+    voicing: tuple[int, ...] = ()  # as it is played
+    _close: tuple[int, ...] = ()  # as it is led
     chord_number: int = field(default=-1)
 
     def next_beat(self) -> float:
@@ -65,7 +67,8 @@ class Part:
         if harmony.number == self.chord_number:
             return False
         low, high = (round(pitch) for pitch in self.layer.range)
-        self.voicing = chords.lead(self.voicing, harmony.tones(), low, high)
+        self._close = chords.lead(self._close, harmony.tones(), low, high - 12 if self.layer.open else high)
+        self.voicing = chords.opened(self._close) if self.layer.open else self._close
         self.chord_number = harmony.number
         return True
 
@@ -110,8 +113,15 @@ class Part:
         ladder = sorted({*ladder})
         count = len(ladder)
         if layer.order == "random":
-            at = int(self.dice(3, self._figure()) * count)
-        elif layer.order == "updown" and count > 1:
+            if self.step - self._walked >= layer.steps * layer.repeat:  # a figure begins
+                self._walked = self.step // (layer.steps * layer.repeat) * layer.steps * layer.repeat
+                self.run = int(self.dice(3, self._figure()) * count)
+            move = (-4, -3, -2, -1, 1, 2, 3, 4)[int(self.dice(7, self._figure()) * 8)]
+            at = self.run + move
+            at = at if 0 <= at < count else self.run - move  # turn back at the ends
+            self.run = at = min(max(at, 0), count - 1)
+            return ladder[at]
+        if layer.order == "updown" and count > 1:
             at = self.run % (2 * count - 2)
             at = min(at, 2 * count - 2 - at)
         else:

@@ -36,6 +36,7 @@ class Layer(_Model):
     repeat: int = Field(2, ge=1, le=64, description="a figure is so many bars long")
     times: int = Field(4, ge=1, le=64, description="a figure comes so often before there is a new one")
     rest: Share = Field(0.25, description="how likely a melody keeps silent for a bar")
+    open: bool = Field(False, description="every second tone of a chord an octave higher")
     length: float = Field(1.0, gt=0, le=64, description="length of a note, in steps; of a pad, in chords")
     velocity: tuple[Share, Share] = Field((0.4, 0.8), description="of weak and of strong steps")
     attack: float = Field(0.005, ge=0.004, le=4, description="s")
@@ -50,6 +51,8 @@ class Layer(_Model):
     def _wide(self) -> Self:
         if self.range[1] - self.range[0] < 12:
             raise ValueError(f"range: {self.range[0]:g} to {self.range[1]:g} is less than an octave (12)")
+        if self.open and self.range[1] - self.range[0] < 24:
+            raise ValueError("open: an open chord needs a range of two octaves (24)")
         if self.density[0] > self.density[1]:
             raise ValueError("density: more density cannot mean fewer notes; write [low, high]")
         return self
@@ -71,7 +74,7 @@ class Preset(_Model):
     tempo: tuple[float, float] = Field((50.0, 150.0), description="BPM at the lowest and highest of the control")
     root: Literal["steps", "glide"] = Field("steps", description="how the tonal centre follows the pitch")
     root_bars: int = Field(4, ge=1, le=64, description="bars between two steps of the tonal centre")
-    glide: float = Field(0.4, ge=0, le=30, description="time constant of the tonal centre's glide, s")
+    glide: float = Field(0.4, ge=0, le=30, description="how long the steady tones take to a new tonal centre, s")
     transpose: float = Field(0.0, ge=-24, le=24, description="tonal centre above the pitch, semitones")
     drone: int = Field(0, ge=0, le=3, description="steady tones: 1 root, 2 also the octave below, 3 also the fifth")
     drone_level: Share = Field(0.5, description="of full level")

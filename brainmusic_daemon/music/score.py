@@ -30,7 +30,8 @@ class Score:
         self._number = 0  # chords so far
         self._rung = (len(preset.scales) - 1) // 2
         self._centre = math.nan  # of the tonal centre, MIDI; whole where it steps
-        self._heard = math.nan  # where the glide is
+        self._heard = math.nan  # where the steady tones are
+        self._swell = 1.0  # how loud they are
         self._harmony: parts.Harmony | None = None
         self._parts = [
             parts.Part(layer, preset.beats, (seed, number)) for number, layer in enumerate(preset.layer.values())
@@ -76,11 +77,16 @@ class Score:
         wanted = self._wanted(controls)
         if math.isnan(self._heard):
             self._heard = wanted if math.isnan(self._centre) else self._centre
-        goal = wanted if preset.root == "glide" or math.isnan(self._centre) else self._centre
-        share = 1.0 - math.exp(-self._tick / preset.glide) if preset.glide > 0 else 1.0
-        self._heard += (goal - self._heard) * share
+        share = 1.0 - math.exp(-3.0 * self._tick / preset.glide) if preset.glide > 0 else 1.0
+        if preset.root == "glide" or math.isnan(self._centre):
+            self._heard += (wanted - self._heard) * share
+        else:  # they fade, and come back elsewhere: a glide would be out of tune all the way
+            moved = abs(self._centre - self._heard) > 0.01
+            self._swell += ((0.0 if moved else 1.0) - self._swell) * share
+            if moved and self._swell < 0.06:
+                self._heard = self._centre
         hz = 440.0 * 2.0 ** ((self._heard - 69.0) / 12.0)
-        return Drone(hz, preset.drone, preset.drone_level, preset.breath, 10 ** (preset.level_db / 20))
+        return Drone(hz, preset.drone, preset.drone_level * self._swell, preset.breath, 10 ** (preset.level_db / 20))
 
     def _wanted(self, controls: Mapping[str, float]) -> float:
         return 69.0 + 12.0 * math.log2(controls["fundamental_frequency"] / 440.0) + self.preset.transpose
