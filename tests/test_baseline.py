@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
+from brainmusic_daemon import config
+from brainmusic_daemon.api import Clock, Frame, State, StreamInfo
 from brainmusic_daemon.features.baseline import Baseline
+from brainmusic_daemon.service.render import render
+from tests import parts
 
 TICK = 0.02
 Array = npt.NDArray[np.float64]
@@ -108,3 +113,47 @@ def test_a_seeded_baseline_is_at_home_from_the_first_tick() -> None:
 def test_the_same_input_gives_the_same_bits() -> None:
     raw = alpha(30, 10.0)
     assert (play(Baseline(1, np.array([0.8]), 600.0), raw) == play(Baseline(1, np.array([0.8]), 600.0), raw)).all()
+
+
+class Kept:
+    """An output that keeps the normalised features of ticks with a good signal, after the first minute."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        self.rows: list[Array] = []
+
+    def open(self, clock: Clock, info: StreamInfo) -> None: ...
+
+    def send(self, frame: Frame) -> None:
+        features = frame.features
+        if frame.time > 60 and features.state is State.GOOD:
+            self.names = features.names[: len(features.names) // 2]
+            self.rows.append(features.values[: len(self.names)])
+
+    def close(self) -> None: ...
+
+    def counters(self) -> dict[str, float]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        *(f"eyes_open_closed/S00{person}R0{run}.edf" for person in (1, 2) for run in (1, 2)),
+        *(f"rest_vs_arithmetic/Subject{person}_{run}.edf" for person in ("03", "10") for run in (1, 2)),
+        "openbci_text/gui_v6_blinks_jaw_alpha.txt",
+    ],
+)
+def test_every_feature_of_every_person_uses_its_range_after_a_minute(recording: str) -> None:
+    """Each recording is played twice over, as most are no longer than the minute."""
+    source = {"kind": "recording", "path": str(parts.recordings() / recording), "loop": True}
+    few = 'features.channels=["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P7", "P8", "P3", "P4", "O1", "O2"]'
+    settings = config.load(None, [few] if "eyes" in recording else [], {"output": {}, "source": source})
+    kept = Kept()
+    render(settings, {"kept": kept}, seconds=180.0)
+    rows = np.array(kept.rows)
+    assert len(rows) > 4000
+    low, high = np.percentile(rows, [5, 95], axis=0)
+    narrow = {name: span for name, span in zip(kept.names, high - low, strict=True) if span < 0.6}
+    assert not narrow
+    assert ((rows <= 0.01) | (rows >= 0.99)).mean(axis=0).max() < 0.02
