@@ -66,10 +66,7 @@ class FeaturesConfig(_Section):
     def _known_reference(cls, value: object) -> object:
         words = ("none", "average", "linked")
         if isinstance(value, str) and value not in words:
-            raise ValueError(
-                f'is "none", "average", "linked", or a list of channel names such as ["{value}"]'
-                f"{registry.did_you_mean(value, words)}"
-            )
+            raise ValueError(f'is "none", "average", "linked", or a list of channel names such as ["{value}"]')
         if value == [] or not isinstance(value, str | list):
             raise ValueError('is "none", "average", "linked", or a list of channel names such as ["M1", "M2"]')
         return value
@@ -197,7 +194,7 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         if key not in _TABLES
     ]
     sections = {name: _section(name, model, tables.get(name, {}), problems) for name, model in _SECTIONS.items()}
-    problems += _derived_problems(sections["features"])
+    problems += _derived_problems(tables.get("features", {}))
     source = _plugin("source", "source", tables.get("source", {"kind": "simulator"}), problems)
     mapping = tables.get("mapper", {})
     mapping = {"kind": "direct", **mapping} if isinstance(mapping, Mapping) else mapping
@@ -300,25 +297,26 @@ def _section(name: str, model: type[_Section], table: Any, problems: list[tuple[
         return None
 
 
-def _derived_problems(features: FeaturesConfig | None) -> list[tuple[str, str]]:
-    """Check names and settings of the derived features; they are made anew for every headset, so not kept."""
-    if features is None:
-        return []
+def _derived_problems(table: Any) -> list[tuple[str, str]]:
+    """Check names and settings of the derived features; they are made anew for every headset, so not kept.
+
+    What is of a wrong type altogether, the section has told already.
+    """
+    table = table if isinstance(table, Mapping) else {}
+    derived, settings_of = table.get("derived"), table.get("settings")
+    chosen = [("features.derived", name) for name in derived] if isinstance(derived, list) else []
+    set_up = settings_of if isinstance(settings_of, Mapping) else {}
     known = registry.names("feature")
-    problems = [
-        ("features.derived", f"there is no feature '{name}'{registry.did_you_mean(name, known)}")
-        for name in features.derived
-        if name not in known
-    ]
-    for name, settings in features.settings.items():
-        where = f"features.settings.{name}"
-        if name not in known:
+    problems = []
+    for where, name in [*chosen, *((f"features.settings.{name}", name) for name in set_up)]:
+        if isinstance(name, str) and name not in known:
             problems.append((where, f"there is no feature '{name}'{registry.did_you_mean(name, known)}"))
-            continue
-        try:
-            registry.build("feature", name, settings, where)
-        except registry.SettingErrors as error:
-            problems += error.problems
+    for name, settings in set_up.items():
+        if name in known and isinstance(settings, Mapping):
+            try:
+                registry.build("feature", name, settings, f"features.settings.{name}")
+            except registry.SettingErrors as error:
+                problems += error.problems
     return problems
 
 

@@ -469,13 +469,18 @@ def test_wrong_names_and_settings_of_features_are_told_with_all_the_rest() -> No
         "features.settings.iaff.memory_s=3",
         "features.settings.iaf.memory=3",
         "features.settings.burst.threshold=0.5",
-        "session.tick_ms=0",
+        "features.settings.aperiodic.low_hz=15",
+        "features.settings.synchrony=3",
+        "features.reference=Cz",
     ]
     with pytest.raises(ConfigError) as caught:
         config.load(None, overrides)
     text = str(caught.value)
-    assert text.startswith("5 problems")
+    assert text.startswith("7 problems")
     assert "features.derived: there is no feature 'engagment'; did you mean 'engagement'?" in text
     assert "features.settings.iaff: there is no feature 'iaff'; did you mean 'iaf'?" in text
     assert "features.settings.iaf.memory: feature 'iaf' has no setting 'memory'; did you mean 'memory_s'?" in text
     assert "features.settings.burst.threshold: input should be greater than 1, got 0.5" in text
+    assert "features.settings.aperiodic: low_hz is 15 and high_hz 40: too little for a line" in text
+    assert "features.settings.synchrony: input should be a valid dictionary, got 3" in text
+    assert "features.reference: is " in text

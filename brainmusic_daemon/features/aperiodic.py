@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from brainmusic_daemon.api import FloatArray, plugin
+from brainmusic_daemon.api import ConfigError, FloatArray, plugin
 from brainmusic_daemon.features.montage import Setup
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _LENGTH_S = 1.0
 _PERIOD_S = 0.5  # half-overlapping, as Welch does
 _SAMPLES = 4000  # of all channels in one look: what a tick may pay for; the channels take turns
 _TURNS = 16  # but each has had its turn after so many
+_SPAN = 4.0  # least ratio of the ends of the fit
 _SMALL = 1e-6  # µV²
 _LOG_BIAS = 0.2507  # a periodogram's mean logarithm lies so much below the logarithm of its mean: γ/ln 10
 
@@ -43,12 +44,19 @@ class Aperiodic:
     scale = "linear"
     spread: ClassVar[tuple[float, ...]] = (0.2, 0.2, 0.25, 0.3, 0.15)
 
+    def __post_init__(self) -> None:
+        if self.high_hz < _SPAN * self.low_hz:
+            raise ConfigError(
+                f"low_hz is {self.low_hz:g} and high_hz {self.high_hz:g}: too little for a line; "
+                f"make high_hz at least {_SPAN:g} times low_hz"
+            )
+
     def prepare(self, setup: Setup) -> bool:
         """Return whether this set-up has what the feature needs: a window of almost a second, and the frequencies."""
         fs, n_channels = setup.samplerate, len(setup.channels)
         n = min(setup.n_taps, round(_LENGTH_S * fs))
         f = np.arange(math.ceil(self.low_hz), min(self.high_hz, 0.4 * fs) + 1e-9)
-        if n < 0.8 * _LENGTH_S * fs or len(f) < 10 or f[-1] < 4 * f[0]:
+        if n < 0.8 * _LENGTH_S * fs or len(f) < 10 or f[-1] < _SPAN * f[0]:
             return False
         from brainmusic_daemon.features import coupling
 
