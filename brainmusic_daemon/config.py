@@ -214,6 +214,7 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
             elif not enabled:
                 continue
         outputs[name] = _plugin("output", where, table, problems)
+    problems += _shared_files({"source": source} | {f"output.{name}": output for name, output in outputs.items()})
     profile = None
     if sections["session"] is not None and sections["session"].profile:
         from brainmusic_daemon.features import profile_file
@@ -239,6 +240,20 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         **sections, preset=preset, source=source, mapper=mapper, outputs=outputs, origin=origin, tables=tables
     )
     return personal(config, profile) if profile is not None else config
+
+
+def _shared_files(plugins: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Find outputs that would write over the recording that is being read, or over each other."""
+    problems: list[tuple[str, str]] = []
+    taken: dict[Path, str] = {}
+    for where, made in plugins.items():
+        path = getattr(made, "path", None)
+        if path:
+            file = Path(path).expanduser().resolve()
+            if file in taken:
+                problems.append((f"{where}.path", f"is the file of {taken[file]} too: {path}"))
+            taken[file] = where
+    return problems
 
 
 def personal(config: Config, profile: Profile) -> Config:

@@ -186,6 +186,21 @@ def test_set_switches_an_output_off(tmp_path: Path) -> None:
     assert not config.load(path, ["output.osc.enabled=false"]).outputs
 
 
+def test_an_output_never_writes_over_the_recording_or_another_output() -> None:
+    tables = {
+        "source": {"kind": "recording", "path": "me.csv"},
+        "output": {
+            "csv": {"path": "./me.csv"},
+            "a": {"kind": "wav", "path": "x.wav"},
+            "b": {"kind": "wav", "path": "x.wav"},
+        },
+    }
+    with pytest.raises(
+        ConfigError, match=r"(?s)output\.csv\.path: is the file of source too.*output\.b\.path: is the file of"
+    ):
+        config.resolve(tables)
+
+
 # --- --set ---
 
 
