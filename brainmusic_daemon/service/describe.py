@@ -52,6 +52,7 @@ class Description:
     samplerate: float  # Hz: the source's where it is set, else assumed
     assumed: bool
     promises: Mapping[str, Promise]  # what each band's kernel is good for
+    profile: str  # whose it is; empty: anybody's
     waits: tuple[str, ...]  # what is to be said about bands that are later than `delay_ms`, or fall short
     drives: tuple[Drive, ...]
     resting: tuple[str, ...]  # controls that nothing drives
@@ -82,6 +83,7 @@ def describe(config: Config) -> Description:
         samplerate=stated or _ASSUMED_HZ,
         assumed=not stated,
         promises=promises,
+        profile="" if config.profile is None else f"{config.profile.name}, of {config.profile.day}",
         waits=tuple(_waits(config.features, promises)),
         drives=drives,
         resting=tuple(name for name in CONTROL if name not in driven),
@@ -215,6 +217,7 @@ def render(found: Description) -> RenderableType:
         ("source", found.source),
         ("tick", f"{found.tick_ms:g} ms"),
         ("analysis delay", f"{found.delay_ms:g} ms (designed; kernels of {found.kernel_s:g} s){others}"),
+        *([("profile", found.profile)] if found.profile else []),
         ("bands", f"{bands} Hz"),
         *((f"output {name}", text) for name, text in found.outputs.items()),
         ("mapper", found.mapper),

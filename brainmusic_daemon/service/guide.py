@@ -58,6 +58,8 @@ class Guide:
             self._wait_for_contact()
             takes, total, done = {}, sum(seconds.values()), 0.0
             for condition, length in seconds.items():
+                if self._stopped:
+                    return None
                 self._say(f"{_WORDS[condition]} ({length:g} s)")
                 self._count_down()
                 self._bell()
@@ -90,20 +92,17 @@ class Guide:
         begun = good_since = self._clock.now()
         said = ""
         while not self._stopped:
-            features = self._one_tick()
-            now = self._clock.now()
-            bad = self._bad_channels(features) if features is not None else {"": ""}
-            if calibrate.refusal(bad, len(features.channels) if features is not None else 0) is None:
-                if now - good_since >= _SETTLE_S:
-                    return
-                continue
-            good_since = now
-            if now - begun > _PATIENCE_S and (
-                refused := calibrate.refusal(bad, len(features.channels if features else ()))
-            ):
+            features, now = self._one_tick(), self._clock.now()
+            bad = self._bad_channels(features) if features is not None else {}
+            refused = calibrate.refusal(bad, len(features.channels)) if features is not None else None
+            if features is None or refused is not None:
+                good_since = now
+            elif now - good_since >= _SETTLE_S:
+                return
+            if refused is not None and now - begun > _PATIENCE_S:
                 raise refused
             told = ", ".join(bad)
-            if now - begun > _SETTLE_S and told != said:
+            if refused is not None and now - begun > _SETTLE_S and told != said:
                 said = told
                 self._say(f"Waiting for contact at {told}")
 
@@ -140,5 +139,5 @@ class Guide:
         if isinstance(acquisition.error, ConfigError):
             raise acquisition.error
         if session.attached and acquisition.error is not None:
-            raise SourceLost(f"the headset went away during the calibration: {acquisition.error}")
+            raise SourceLost(f"the headset went away during the calibration ({acquisition.error}); please begin again")
         return frame.features if frame.features.names else None
