@@ -58,7 +58,8 @@ def listening() -> Iterator[tuple[int, list[tuple[float, bytes]]]]:
         def work() -> None:
             while not done.is_set():
                 with contextlib.suppress(TimeoutError):
-                    received.append((time.perf_counter(), ear.recv(2048)))
+                    data = ear.recv(2048)
+                    received.append((time.perf_counter(), data))
 
         thread = threading.Thread(target=work)
         thread.start()
