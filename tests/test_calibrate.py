@@ -167,6 +167,12 @@ def test_a_few_noisy_channels_of_a_net_are_left_out_and_named() -> None:
 
 
 def test_too_little_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nothing to calibrate with"):
+        guide(plain(), []).run({})
+    said: list[str] = []
+    with pytest.raises(ConfigError, match=r"5\.0 s with eyes open"):
+        guide(plain(), said).run({"open": 5.0})
+    assert not said
     with pytest.raises(ConfigError, match=r"5\.0 s with eyes closed, and 10 s are needed"):
         calibrate.analyse("anna", plain(), {"open": take(person(4.0)), "closed": take(person(20.0, 5.0))})
 

@@ -70,7 +70,7 @@ def calibrate(
                 takes = guide.run({eyes: length for eyes, length in seconds.items() if length > 0})
         if takes is None:
             raise typer.Exit(interrupted.exit_code)
-        options.log_to_terminal(logging.WARNING)  # what follows plays the takes again
+        options.log_to_terminal(logging.ERROR)  # what follows plays the takes again: all was said
         with progress_bar("calibrating") as progress:
             found = calibration.analyse(name, resolved, takes, progress)
     typer.echo(found.text(profile_file.save(found.profile)))

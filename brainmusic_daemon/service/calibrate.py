@@ -80,9 +80,7 @@ def analyse(
             done += take.seconds
         return heard
 
-    for condition, take in takes.items():
-        if take.seconds < SHORTEST_S:
-            raise _too_short(condition, take.seconds)
+    long_enough({condition: take.seconds for condition, take in takes.items()})
     heard = listen(plain)
     first = next(iter(heard.values()))
     left_out = _contact(heard)
@@ -128,6 +126,15 @@ def analyse(
         provisional, bands=dict(configuration.personal(plain, provisional).features.bands), ranges=measured
     )
     return _told(profile, found, seen_in, left_out, again)
+
+
+def long_enough(seconds: Mapping[str, float]) -> None:
+    """Raise ConfigError where a calibration with so many seconds per condition would be of no use."""
+    if not seconds:
+        raise ConfigError("there is nothing to calibrate with: give --eyes-open or --eyes-closed some seconds, or both")
+    for condition, length in seconds.items():
+        if length < SHORTEST_S:
+            raise _too_short(condition, length)
 
 
 def _too_short(condition: str, seconds: float) -> ConfigError:

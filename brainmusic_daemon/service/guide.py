@@ -50,6 +50,7 @@ class Guide:
 
         Raises SourceLost when no headset came or it went away, ConfigError for bad contact.
         """
+        calibrate.long_enough(seconds)
         acquisition = self._session.acquisition
         try:
             if not self._virtual:
@@ -86,7 +87,7 @@ class Guide:
         while not (self._session.attached and acquisition.seen) and not self._stopped:
             self._one_tick()
             if self._clock.now() - begun > self._patience:
-                raise SourceLost(acquisition.last_message or "the source has sent nothing")
+                raise SourceLost(str(acquisition.error or acquisition.last_message or "the source has sent nothing"))
 
     def _wait_for_contact(self) -> None:
         begun = good_since = self._clock.now()
