@@ -133,6 +133,16 @@ def test_many_channels_take_turns_and_bad_ones_do_not_count() -> None:
     assert rows[-1]["raw.aperiodic_exponent"] == pytest.approx(1.0, abs=0.15)
 
 
+def test_the_background_is_that_of_the_referenced_signal() -> None:
+    own, shared = powered(N, 8, 0.8), powered(N, 1, 2.0, seed=1, at_10_hz=20.0)
+    sections = Sections(reference="average")
+    sections.artifacts = ArtifactsConfig(enabled=False)
+    made = bank.build(StreamInfo("t", CYTON, FS), sections, {"x": registry.build("feature", "aperiodic", {}, "")})
+    row = play(made, own + shared, FS)[-1]
+    assert row["raw.aperiodic_exponent"] == pytest.approx(0.8, abs=0.15)
+    assert abs(row["raw.aperiodic_offset"] - 0.8) < 0.2
+
+
 def test_what_is_no_brain_is_not_looked_at() -> None:
     made = derived("aperiodic")
     x = powered(N, 8, 1.0)

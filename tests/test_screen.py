@@ -45,6 +45,21 @@ def test_everything_is_there_at_any_width(width: int) -> None:
     assert len(text.splitlines()) <= 12 or width == 40
 
 
+def test_the_bands_and_the_features_that_are_shown_are_one_row_of_100_columns() -> None:
+    daemon = Daemon(configuration.load())
+    session = daemon.session
+    session.pipeline.prepare(StreamInfo("new", ("Fp1", "Fp2", "O1", "O2"), 250.0))
+    bank = session.pipeline.bank
+    assert bank is not None
+    values = {control.name: control.rest for control in session.pipeline.controls}
+    now = Features(1.0, 1.0, bank.names, np.full(len(bank.names), 0.5), bank.index, ("Cz",), np.ones(1), State.GOOD)
+    session.frame = Frame(1.0, 0, now, Controls(1.0, values))
+    look = status.snapshot(daemon)
+    assert len(look.features) == 9
+    (row,) = (line for line in screen.picture(look, 100).plain.splitlines() if line.startswith("brain"))
+    assert all(name in row for name, _ in look.features)
+
+
 def test_of_many_electrodes_the_bad_ones_are_named() -> None:
     text = screen.picture(shown(channels=64, bad=2), 80).plain
     contact = next(line for line in text.splitlines() if line.startswith("contact"))

@@ -96,10 +96,14 @@ class Aperiodic:
         window = analysis.window
         if window.filled < self._n or (self._begun and not analysis.clean):
             return
+        samples, reference = window.samples[-self._n :], analysis.reference
+        subtracted = (samples @ reference) @ self._M if reference is not None else None
         for _ in range(1 if self._begun else len(self._turns)):
             members = self._turns[self._turn]
             self._turn = (self._turn + 1) % len(self._turns)
-            products = window.samples[-self._n :, members].T @ self._M
+            products = samples[:, members].T @ self._M
+            if subtracted is not None:
+                products -= subtracted
             self._note(products, self._scale, _LOG_BIAS, members, self._seen, self._step, self._logs, self._levels)
         self._begun = True
         weights, line = analysis.weights, self._line

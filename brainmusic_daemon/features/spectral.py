@@ -17,8 +17,8 @@ class Analysis:
     """What the features of one tick are computed from.  The arrays are reused: read them during the tick only."""
 
     __slots__ = (
-        "clean", "events", "overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "setup", "weights",
-        "window",
+        "clean", "events", "overall", "pooled", "pooled_imag", "pooled_real", "power", "products", "reference",
+        "setup", "weights", "window",
     )  # fmt: skip
 
     def __init__(self, setup: Setup, n_kernels: int) -> None:
@@ -32,6 +32,7 @@ class Analysis:
         self.overall: list[float] = [0.0] * n_bands  # µV²: the first row of `pooled`, as plain numbers
         self.weights: FloatArray = np.ones(n_channels)  # 0 left out … 1 trusted
         self.events: list[Event] = []  # whoever finds one in this tick appends it
+        self.reference: FloatArray | None = None  # (n_channels,) shares of the mean that was subtracted; None: nothing
         self.clean = True  # nothing that is no brain is in the window
         self.window: Window  # what all of it was computed from; set by every tick
 
@@ -85,6 +86,7 @@ class SpectralBank:
         self._starts = np.cumsum([0, *(len(members) for members in setup.pools.values())])
         self._shares = np.zeros(len(self._members))
         self.analysis = Analysis(setup, self._W.shape[1] // 2)
+        self.analysis.reference = self.reference_shares if reference is not None else None
         self.set_weights(np.ones(len(setup.channels)))
 
     @property
