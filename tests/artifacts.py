@@ -26,6 +26,12 @@ def _row_and_number(channel: str) -> tuple[str, int]:
     return match[1].upper(), 0 if match[2] in "zZ" else int(match[2])
 
 
+def known(channel: str) -> bool:
+    """Return whether a channel has a place in the tables above."""
+    match = re.match(r"([A-Za-z]+?)([Zz]|\d+)$", channel)
+    return match is not None and match[1].upper() in DOWN.keys() & CLENCH.keys()
+
+
 def blink(
     n: int,
     channels: tuple[str, ...],

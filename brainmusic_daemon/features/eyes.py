@@ -14,7 +14,7 @@ from brainmusic_daemon.features.kernels import ComplexArray
 from brainmusic_daemon.features.montage import Indices, Setup
 
 # How much of a blink reaches a row of the 10-20 system, the row just above the eyes being 1: it halves about every
-# 10 % of the way from nasion to inion (Lins et al. 1993 find 0.3 at Fz and 0.05 at Oz).  A person's own is learned.
+# 10 % of the way from nasion to inion (for maps see Lins et al. 1993).  A person's own is learned.
 _DOWN: Mapping[str, float] = {
     "N": 1.2, "FP": 1.0, "AFP": 0.85, "AF": 0.7, "AFF": 0.5, "F": 0.38, "FFC": 0.27, "FFT": 0.27, "FC": 0.2, "FT": 0.2,
     "FCC": 0.15, "FTT": 0.12, "C": 0.12, "T": 0.1, "CCP": 0.08, "TTP": 0.07, "CP": 0.07, "TP": 0.05, "CPP": 0.06,
