@@ -18,7 +18,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import profile_file
 from brainmusic_daemon.features.profile import Profile
-from brainmusic_daemon.service import calibrate, conditions, takes
+from brainmusic_daemon.service import calibrate, conditions, contact, takes
 from brainmusic_daemon.service.guide import Guide
 from brainmusic_daemon.service.render import render
 from brainmusic_daemon.service.takes import Take
@@ -135,9 +135,9 @@ def test_without_a_peak_the_usual_bands_are_used() -> None:
     ("how", "reason"),
     [
         ("flat", "flat"),
-        ("railed", "saturated"),
+        ("railed", "saturated|flat"),
         ("loose", "mains"),
-        ("noisy", "noisy|mains"),
+        ("noisy", "noisy|mains|moved"),
         ("nan", "flat|unreadable"),
     ],
 )
@@ -160,10 +160,10 @@ def test_bad_contact_is_refused_and_the_electrode_named(how: str, reason: str) -
 
 
 def test_a_few_noisy_channels_of_a_net_are_left_out_and_named() -> None:
-    assert calibrate.refusal({"AF7": "noisy"}, 64) is None
-    assert calibrate.refusal({"AF7": "noisy"}, 8) is not None
-    assert calibrate.refusal({"AF7": "flat"}, 64) is not None
-    assert calibrate.refusal({}, 8) is None
+    assert contact.refusal({"AF7": "noisy"}, 64) is None
+    assert contact.refusal({"AF7": "noisy"}, 8) is not None
+    assert contact.refusal({"AF7": "flat"}, 64) is not None
+    assert contact.refusal({}, 8) is None
 
 
 def test_too_little_is_refused() -> None:

@@ -14,26 +14,13 @@ from brainmusic_daemon.api import ConfigError, FloatArray
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import montage, peak, ranges
 from brainmusic_daemon.features.profile import Profile, Ranges
-from brainmusic_daemon.service.takes import FAULTS, Heard, Take, hear
+from brainmusic_daemon.service.contact import EYES, SHORTEST_S, long_enough, too_short, usable_but
+from brainmusic_daemon.service.takes import Heard, Take, hear
 
-SHORTEST_S = 10.0  # of good signal in each condition: alpha waxes and wanes over seconds
-_BAD = 0.5  # a channel that is good for less of the time has no contact
-_NET = 17  # channels from which on a few noisy ones are left out instead of refused
-_NOISY_SHARE = 0.1  # of a net
 _SURE = 0.3  # confidence in the alpha peak from which on the bands follow it
 _SEGMENT_S = 4.0
 _HIGHEST_HZ = 100.0
 _REACTION = 1.25  # closed over open alpha power below which there is no reaction worth the name
-_REASONS = {
-    "railed": "saturated: its amplifier is at its limit",
-    "saturated": "saturated: its signal is cut off",
-    "nan": "unreadable: no numbers come from it",
-    "flat": "flat: no signal at all",
-    "noisy": "very noisy",
-    "loose": "loose: hardly anything but mains hum",
-    "": "moved or unreadable for half of the time",
-}
-_EYES = {"open": "eyes open", "closed": "eyes closed", "whole": "the recording"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +70,10 @@ def analyse(
     long_enough({condition: take.seconds for condition, take in takes.items()})
     heard = listen(plain)
     first = next(iter(heard.values()))
-    left_out = _contact(heard)
+    left_out = usable_but(heard)
     for condition, one in heard.items():
         if one.good.sum() * config.tick < SHORTEST_S:
-            raise _too_short(condition, float(one.good.sum()) * config.tick)
+            raise too_short(condition, float(one.good.sum()) * config.tick)
     usable = tuple(channel for channel in first.channels if channel not in left_out)
     info = next(iter(takes.values())).info
     spectra = {condition: _density(take, usable) for condition, take in takes.items()}
@@ -126,55 +113,6 @@ def analyse(
         provisional, bands=dict(configuration.personal(plain, provisional).features.bands), ranges=measured
     )
     return _told(profile, found, seen_in, left_out, again)
-
-
-def long_enough(seconds: Mapping[str, float]) -> None:
-    """Raise ConfigError where a calibration with so many seconds per condition would be of no use."""
-    if not seconds:
-        raise ConfigError("there is nothing to calibrate with: give --eyes-open or --eyes-closed some seconds, or both")
-    for condition, length in seconds.items():
-        if length < SHORTEST_S:
-            raise _too_short(condition, length)
-
-
-def _too_short(condition: str, seconds: float) -> ConfigError:
-    return ConfigError(
-        f"too little good signal for a calibration: {seconds:.1f} s with {_EYES[condition]}, and {SHORTEST_S:g} s are "
-        "needed, 30 s are better; take longer, and sit still"
-    )
-
-
-def _contact(heard: Mapping[str, Heard]) -> dict[str, str]:
-    """Return the channels that are left out, and why.  Raises ConfigError where that would be too many."""
-    channels = next(iter(heard.values())).channels
-    bad: dict[str, str] = {}
-    for i, channel in enumerate(channels):
-        for one in heard.values():
-            if one.quality[i] < _BAD and channel not in bad:
-                shares = {fault: float(one.faults[fault][i]) for fault in FAULTS}
-                worst = max(FAULTS, key=lambda fault: shares[fault])
-                bad[channel] = worst if shares[worst] >= 0.25 else ""
-    if (refused := refusal(bad, len(channels))) is not None:
-        raise refused
-    return bad
-
-
-def refusal(bad: Mapping[str, str], n_channels: int) -> ConfigError | None:
-    """Return why a calibration cannot be had with these channels (name → fault), or None where it can.
-
-    A few noisy channels of a large net are no reason: they are left out.  One without contact always is.
-    """
-    noisy_only = all(fault == "noisy" for fault in bad.values())
-    if not bad or (noisy_only and n_channels >= _NET and len(bad) <= _NOISY_SHARE * n_channels):
-        return None
-    named = ", ".join(f"{channel} ({_REASONS[fault]})" for channel, fault in list(bad.items())[:12])
-    named += f" and {len(bad) - 12} more" if len(bad) > 12 else ""
-    names = ", ".join(f'"{channel}"' for channel in bad)
-    way_out = f"; or go without: --set 'features.exclude=[{names}]'" if len(bad) < n_channels else ""
-    return ConfigError(
-        f"bad contact, so nothing was calibrated: {named}. Press the electrode on, moisten it, check its cable, and "
-        f"calibrate again{way_out}"
-    )
 
 
 def _density(take: Take, channels: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
@@ -227,7 +165,7 @@ def _told(
     else:
         lines.append(
             f"alpha    your rhythm is at {found.hz:.1f} Hz, {found.height:.1f} times above the background with "
-            f"{_EYES[seen_in]} (confidence {found.confidence:.2f}); the alpha band is now {low:g} to {high:g} Hz"
+            f"{EYES[seen_in]} (confidence {found.confidence:.2f}); the alpha band is now {low:g} to {high:g} Hz"
         )
     if {"open", "closed"} <= set(heard):
         place = "alpha.occipital" if "alpha.occipital" in profile.ranges.names else "alpha"
@@ -241,7 +179,7 @@ def _told(
                     f"alpha hardly answers the eyes, or the other way round ({ratio:.1f} times): people differ, and "
                     "the music works all the same; if you had expected otherwise, check the electrodes at the back"
                 )
-    seconds = ", ".join(f"{value:.0f} s {_EYES[condition]}" for condition, value in profile.conditions.items())
+    seconds = ", ".join(f"{value:.0f} s {EYES[condition]}" for condition, value in profile.conditions.items())
     lines.append(f"contact  {len(profile.usable)} of {len(profile.channels)} channels are good ({seconds})")
     hum = "no mains hum was seen" if profile.mains_hz is None else f"mains at {profile.mains_hz:g} Hz"
     lines.append(f"noise    {hum}; noise floor {profile.noise_uv:.2g} uV per root Hz")

@@ -6,14 +6,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from brainmusic_daemon.api import Clock, ConfigError, EndOfStream, Features, SourceLost
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
-from brainmusic_daemon.service import calibrate
+from brainmusic_daemon.service import contact
 from brainmusic_daemon.service.session import Session
-from brainmusic_daemon.service.takes import FAULTS, Take, Tap
+from brainmusic_daemon.service.takes import Take, Tap
 
 _WORDS = {
     "open": "Keep your eyes OPEN: look at one point in front of you, relax your jaw, blink as you need to",
@@ -50,7 +48,7 @@ class Guide:
 
         Raises SourceLost when no headset came or it went away, ConfigError for bad contact.
         """
-        calibrate.long_enough(seconds)
+        contact.long_enough(seconds)
         acquisition = self._session.acquisition
         try:
             if not self._virtual:
@@ -95,7 +93,7 @@ class Guide:
         while not self._stopped:
             features, now = self._one_tick(), self._clock.now()
             bad = self._bad_channels(features) if features is not None else {}
-            refused = calibrate.refusal(bad, len(features.channels)) if features is not None else None
+            refused = contact.refusal(bad, len(features.channels)) if features is not None else None
             if features is None or refused is not None:
                 good_since = now
             elif now - good_since >= _SETTLE_S:
@@ -110,12 +108,9 @@ class Guide:
     def _bad_channels(self, features: Features) -> dict[str, str]:
         bank = self._session.pipeline.bank
         assert bank is not None
-        faults = {fault: np.asarray(getattr(bank.quality, fault)) for fault in FAULTS}
-        return {
-            channel: next((fault for fault in FAULTS if faults[fault][i]), "")
-            for i, channel in enumerate(features.channels)
-            if features.quality[i] < _GOOD
-        }
+        bad = [name for name, good in zip(features.channels, features.quality, strict=True) if good < _GOOD]
+        faults = bank.faults() if bad else {}
+        return {channel: faults.get(channel, "") for channel in bad}
 
     def _count_down(self) -> None:
         for left in range(_COUNT_S, 0, -1):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.session import Session
 
-FAULTS = ("nan", "railed", "saturated", "flat", "noisy", "loose")  # what `Quality` tells apart
+_LOOK_S = 0.5  # how often contact is asked for its reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Heard:
     good: npt.NDArray[np.bool_]  # (n_ticks,) the signal is good and the window full
     channels: tuple[str, ...]
     quality: FloatArray  # (n_channels,) share of the time that each channel was good for
-    faults: dict[str, FloatArray] = field(default_factory=dict)  # share of the time of each fault (n_channels,)
+    faults: dict[str, str]  # channel → what was wrong with it most often, in one word
 
 
 def collect(source: Source, seconds: float | None = None) -> Take:
@@ -127,7 +128,8 @@ def hear(config: Config, take: Take, progress: Callable[[float], None] = lambda 
     rows: list[FloatArray] = []
     good: list[bool] = []
     quality: list[FloatArray] = []
-    faults: dict[str, list[FloatArray]] = {fault: [] for fault in FAULTS}
+    faults: dict[str, Counter[str]] = defaultdict(Counter)
+    look_every = max(1, round(_LOOK_S / config.tick))
     number, ended = 0, False
     try:
         session.acquisition.pump()
@@ -147,8 +149,9 @@ def hear(config: Config, take: Take, progress: Callable[[float], None] = lambda 
             rows.append(features.values[n:])
             good.append(features.state in (State.GOOD, State.CALIBRATING) and len(rows) * config.tick > 1.5)
             quality.append(features.quality)
-            for fault in FAULTS:
-                faults[fault].append(np.asarray(getattr(bank.quality, fault)))
+            if number % look_every == 0:
+                for channel, fault in bank.faults().items():
+                    faults[channel][fault] += 1
             if number % 64 == 0:
                 progress(number * config.tick)
     finally:
@@ -164,7 +167,7 @@ def hear(config: Config, take: Take, progress: Callable[[float], None] = lambda 
         good=np.array(good, bool),
         channels=channels,
         quality=(_stacked(quality, len(channels)) >= 0.5).mean(axis=0),
-        faults={fault: _stacked(seen, len(channels)).mean(axis=0) for fault, seen in faults.items()},
+        faults={channel: seen.most_common(1)[0][0] for channel, seen in faults.items()},
     )
 
 
