@@ -137,7 +137,7 @@ def test_without_a_peak_the_usual_bands_are_used() -> None:
         ("flat", "flat"),
         ("railed", "saturated|flat"),
         ("loose", "mains"),
-        ("noisy", "noisy|mains|moved"),
+        ("noisy", "noisy|mains|moving"),
         ("nan", "flat|unreadable"),
     ],
 )
