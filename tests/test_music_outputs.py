@@ -187,3 +187,44 @@ def test_notes_are_as_evenly_spaced_in_the_sound_as_in_the_score(pulse: Pulse) -
     steps = np.abs(np.diff(error[5:]))
     assert np.median(steps) < 0.0005
     assert steps.max() < 0.002
+
+
+def test_a_render_is_the_same_each_time_and_its_files_agree(tmp_path: Path) -> None:
+    """The whole daemon, offline: the simulated person plays an arpeggio; sound, MIDI and OSC twice."""
+    from brainmusic_daemon import config, registry
+    from brainmusic_daemon.service.render import render
+
+    mido = pytest.importorskip("mido")
+    made = []
+    for turn in range(2):
+        names = {"wav": f"{turn}.wav", "smf": f"{turn}.mid", "jsonl": f"{turn}.jsonl"}
+        outputs = {
+            kind: registry.build("output", kind, {"path": str(tmp_path / name)}, kind) for kind, name in names.items()
+        }
+        render(config.load(overrides=["music.preset=arpeggio"]), outputs, seconds=12.0)
+        made.append([(tmp_path / name).read_bytes() for name in names.values()])
+    assert made[0] == made[1]
+    lines = [json.loads(line) for line in made[0][2].splitlines()]
+    sent = sorted((line["time"], line["args"][0]) for line in lines if line["address"] == "/brainmusic/note")
+    at, played = 0.0, []
+    for message in mido.MidiFile(tmp_path / "0.mid"):
+        at += message.time
+        if message.type == "note_on":
+            played.append((at, message.note))
+    assert len(sent) == len(played) > 10
+    for (a, pitch), (b, other) in zip(sent, sorted(played), strict=True):
+        assert pitch == other
+        assert abs(a - b) < 0.001
+
+
+def test_the_default_sends_no_notes_and_leaves_the_synth_its_chord() -> None:
+    from brainmusic_daemon import config
+    from brainmusic_daemon.pipeline import Pipeline
+
+    pipeline = Pipeline(config.load())
+    frames = [pipeline.idle(number * TICK) for number in range(200)]
+    assert all(frame.notes == () and frame.drone is None for frame in frames)
+    playing = Pipeline(config.load(overrides=["music.preset=pulse"]))
+    frames = [playing.idle(number * TICK) for number in range(2000)]
+    assert sum(len(frame.notes) for frame in frames) > 3  # nobody is there: thinned out, not dead
+    assert all(frame.drone is not None for frame in frames)

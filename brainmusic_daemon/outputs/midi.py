@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -42,6 +44,11 @@ def _connect(api: str) -> Any:
     known = {rtmidi.get_api_name(number): number for number in rtmidi.get_compiled_api()}
     if api and api not in known:
         raise OutputLost(f"no MIDI: there is no system '{api}' here; there is {', '.join(sorted(known))}")
+    if sys.platform == "linux" and api in ("", "alsa") and not Path("/dev/snd/seq").exists():
+        # asking ALSA all the same writes to the terminal
+        raise OutputLost(
+            'no MIDI: this machine has no MIDI system (no /dev/snd/seq: modprobe snd-seq); with JACK: api = "jack"'
+        )
     try:
         return rtmidi.MidiOut(known[api] if api else rtmidi.API_UNSPECIFIED, name="brainmusic")
     except (rtmidi.RtMidiError, RuntimeError) as error:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from brainmusic_daemon.api import BrainmusicError, ConfigError
+from brainmusic_daemon.api import BrainmusicError
 
 _WAIT_S = 1.0  # streams answer within half a second; the second query goes out after that
 _SERIAL = ("ttyUSB*", "ttyACM*", "cu.usb*", "cu.OpenBCI*")  # where Linux and Mac show dongles
@@ -89,16 +87,10 @@ def audio_outputs() -> list[dict[str, Any]]:
 
 
 def midi_outputs() -> list[str]:
-    """Return the MIDI ports.  Raises ConfigError when the MIDI packages, or MIDI itself, are absent."""
-    if sys.platform == "linux" and not Path("/dev/snd/seq").exists():
-        raise ConfigError("this computer has no MIDI system")  # asking ALSA all the same writes to the terminal
-    try:
-        mido: Any = importlib.import_module("mido")
-        return list(dict.fromkeys(mido.get_output_names()))
-    except ImportError as error:
-        raise ConfigError('MIDI needs more packages: pip install "brainmusic-daemon[midi]"') from error
-    except OSError as error:
-        raise ConfigError(f"this computer has no MIDI system ({error})") from error
+    """Return the MIDI ports.  Raises OutputLost when the MIDI packages, or MIDI itself, are absent."""
+    from brainmusic_daemon.outputs import midi
+
+    return list(dict.fromkeys(midi.ports()))
 
 
 def as_json(found: Everything) -> str:
@@ -119,7 +111,7 @@ def as_text(found: Everything) -> str:
     parts = [
         ('LSL streams (source.kind = "lsl", source.stream = …)', "lsl", streams),
         ("Audio outputs (output.audio.device = …)", "audio", outputs),
-        ("MIDI outputs", "midi", found.midi),
+        ("MIDI outputs (output.midi.port = …)", "midi", found.midi),
         ("Serial ports (source.serial_port = …)", "serial_ports", found.serial_ports),
         ('Boards that BrainFlow knows (source.kind = "brainflow", source.board = …)', "boards", _wrapped(shortened)),
     ]
