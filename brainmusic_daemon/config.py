@@ -230,7 +230,7 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         try:
             preset = presets.load(sections["music"].preset)
         except ConfigError as error:
-            problems.append(("music.preset", str(error)))
+            problems.append(("music.preset", str(error).replace("\n", "\n  ")))
     if problems:
         lines = "\n".join(f"  {place}: {message}" for place, message in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"

@@ -112,6 +112,23 @@ def test_missed_ticks_leave_a_hole_and_nothing_in_the_past() -> None:
         assert (note.time - before[0].time) / period == pytest.approx(round((note.time - before[0].time) / period))
 
 
+def test_a_computer_that_slept_goes_on_where_it_was() -> None:
+    score = Score(preset.load("pulse"), 1, TICK)
+    for n in range(100):
+        score.advance(n * TICK, REST)
+    woken = [note for n in range(100) for note in score.advance(3600 * 8 + n * TICK, REST)]
+    assert woken
+    assert score.late == 0
+
+
+def test_controls_beyond_their_ranges_are_clamped() -> None:
+    piece = preset.load("ensemble")
+    wild = dict.fromkeys(REST, -5.0), dict.fromkeys(REST, 1e9)
+    ends = {c.name: c.low for c in CONTROLS}, {c.name: c.high for c in CONTROLS}
+    for beyond, end in zip(wild, ends, strict=True):
+        assert play(piece, 30, lambda _, v=beyond: v) == play(piece, 30, lambda _, v=end: v)  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("name", PLAYED)
 def test_the_mode_climbs_its_ladder_rung_by_rung_at_bars(name: str) -> None:
     piece = preset.load(name)

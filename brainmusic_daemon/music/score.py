@@ -15,6 +15,8 @@ from brainmusic_daemon.music.preset import Preset
 from brainmusic_daemon.music.pulse import Pulse
 
 LOOKAHEAD_TICKS = 2
+ASLEEP_S = 60.0  # after a hole as long as this (a computer that slept) the piece goes on where it stood
+USED = ("fundamental_frequency", "attack_time", "tempo", "mode", "complexity", "density")
 CONSONANT = (5, -5, 7, -7, 4, -4, 3, -3, 12, -12)  # steps of the tonal centre, semitones, the nearest kin first
 
 
@@ -49,6 +51,9 @@ class Score:
         if self._pulse is None:
             self._pulse = Pulse(time + self.lookahead - self._tick)
         pulse = self._pulse
+        controls = {name: CONTROL[name].clip(controls[name]) for name in USED}
+        if time + self.lookahead - pulse.time > ASLEEP_S:
+            pulse.time = time + self.lookahead - self._tick
         low, high = CONTROL["tempo"].low, CONTROL["tempo"].high
         at = (controls["tempo"] - low) / (high - low)
         pulse.advance(time + self.lookahead, preset.tempo[0] + (preset.tempo[1] - preset.tempo[0]) * at)
@@ -89,7 +94,8 @@ class Score:
         return Drone(hz, preset.drone, preset.drone_level * self._swell, preset.breath, 10 ** (preset.level_db / 20))
 
     def _wanted(self, controls: Mapping[str, float]) -> float:
-        return 69.0 + 12.0 * math.log2(controls["fundamental_frequency"] / 440.0) + self.preset.transpose
+        hz = CONTROL["fundamental_frequency"].clip(controls["fundamental_frequency"])
+        return 69.0 + 12.0 * math.log2(hz / 440.0) + self.preset.transpose
 
     def _begin_bar(self, controls: Mapping[str, float]) -> None:
         preset, bar = self.preset, self._bar
