@@ -128,3 +128,12 @@ def test_20_seconds_of_zeros_are_a_state_and_no_numbers() -> None:
         "nothing was measured: nothing may change"
     )
     assert rows[-1].state is State.GOOD
+
+
+def test_a_window_that_fills_is_not_saturated() -> None:
+    x = pink(1000, 8, FS)
+    x[:200] = x[200]
+    bank = feature_bank()
+    row = bank.update(1.2, replace(window(x, 300, 250, FS), filled=100), alive=True)
+    assert bank.faults() == {}
+    assert (row.quality > 0.9).all()

@@ -68,7 +68,8 @@ def judge(
         span = high[c] - low[c]
         flags[FLAT, c] = span < limits[FLAT_UV]
         flags[RAILED, c] = max(high[c] + offset[c], -low[c] - offset[c]) >= limits[RAIL_UV]
-        flags[SATURATED, c] = clipped[c] > CLIPPED * count and span > CLIPPED_FLAT * limits[FLAT_UV]
+        stays = clipped[c] > CLIPPED * count and span > CLIPPED_FLAT * limits[FLAT_UV]
+        flags[SATURATED, c] = stays and not at_once  # while the window fills, its padding stays where it is
         flags[NAN, c] = repaired[c]
         flags[LOOSE, c], flags[NOISY, c] = hum > 1.0, noise > 1.0
         unusable = flags[FLAT, c] or flags[RAILED, c] or flags[SATURATED, c] or flags[NAN, c]
