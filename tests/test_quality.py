@@ -31,7 +31,9 @@ def test_each_fault_is_seen_and_named(fault, reason: str) -> None:
     x[:, 3] = fault(x[:, 3])
     bank = feature_bank()
     row = play(bank, x, FS)[-1]
-    assert bank.faults() in ({"C4": reason}, {"C4": "moved"} if reason == "noisy" else None)  # such drift is both
+    also = ("moved", "loose") if reason == "noisy" else ()  # noise as loud as this drifts, and reaches the mains, too
+    assert list(bank.faults()) == ["C4"]
+    assert bank.faults()["C4"] in (reason, *also)
     assert row.quality[3] < 0.5
     assert (np.delete(row.quality, 3) > 0.9).all()
     assert row.state is not State.HELD

@@ -22,6 +22,7 @@ LEVEL_S = 0.25  # time constant of the level that deflections are measured from
 CLEAN_S = 10.0  # memory of what the brain does at the eyes' electrodes
 MEAN_S = 1.0  # memory of the power that bridges
 USUAL_S = 10.0  # memory of a channel's usual muscle tone
+ADOPT_S = 1.0  # time constant with which a held channel's deflections become its usual ones
 MUSCLE_S = 0.06  # how fast muscle power follows upwards; half as fast downwards
 SOFT_UV2 = 4.0  # on top of a channel's usual muscle power: no clench is softer than some 8 µV
 PRIOR_UV = 30.0  # deflection that the expected spread counts for, against those seen

@@ -102,7 +102,10 @@ def look(members, filters, channels, memo, options):
         usual = channels[at.WANDER, c]
         if channels[at.HOLD, c] > 0.0 and abs(rest) > max(0.3 * options[at.MOVED_UV], 3.0 * usual):
             channels[at.HOLD, c] = options[at.HOLD_TICKS]  # it is still on its way: the window has to forget this too
-        channels[at.WANDER, c] = usual + options[at.TICK] / at.USUAL_S * (min(abs(rest), 3.0 * usual + 1.0) - usual)
+        if channels[at.HOLD, c] > 0.0:  # what goes on for seconds is how it is from now on: strong alpha, say
+            channels[at.WANDER, c] = usual + options[at.TICK] / at.ADOPT_S * (abs(rest) - usual)
+        else:
+            channels[at.WANDER, c] = usual + options[at.TICK] / at.USUAL_S * (min(abs(rest), 3.0 * usual + 1.0) - usual)
     unlike = 0.0
     for i in range(m):
         c = members[i]
