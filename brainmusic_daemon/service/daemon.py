@@ -91,7 +91,9 @@ class Daemon:
             ending = seconds is not None and now >= seconds
             # A first attempt to connect may outlast the patience: what it finds out is worth waiting for.
             tried = acquisition.last_message or now > patience + _FIRST_ATTEMPT_S
-            if not acquisition.seen and (ending or (now > patience and tried)):
+            given_up = now > patience and tried
+            failed = ending and (acquisition.error is not None or now > acquisition.silence_s)
+            if not acquisition.seen and (given_up or failed):
                 raise SourceLost(acquisition.last_message or f"nothing has come from the source for {now:.0f} s")
             if (ending or now > patience) and (why := self.host.all_lost):
                 raise lost_for_good(why)
