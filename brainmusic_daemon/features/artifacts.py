@@ -90,7 +90,7 @@ class Artifacts:
         self._end = window.end
         if self._spectral.reference is not None:
             self.channels[at.SHARE] = self._spectral.reference_shares
-        if window.repaired.any():
+        if np.count_nonzero(window.repaired):  # faster than any()
             self.channels[at.HOLD, window.repaired] = self._options[at.HOLD_TICKS]
             self.channels[at.REASON, window.repaired] = at.REPAIRED
         muscle = x[-len(self._muscle_taps) :].T @ self._muscle_taps

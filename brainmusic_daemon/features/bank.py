@@ -87,6 +87,7 @@ class FeatureBank:
         self.remarks: list[str] = []  # for people: whoever reads them takes them out; beside the tick
         self._ticks = 0
         self._share = 0.0  # of good channels
+        self._n_channels = len(info.channels)
         self._silent = np.zeros(len(info.channels))
         self._values: FloatArray = np.full(2 * self._n, 0.5)
         self._values[self._n :] = 0.0
@@ -100,7 +101,7 @@ class FeatureBank:
         state = self.gate.update(alive=alive, share=self._share, filled=filled, learned_s=self.baseline.seconds)
         if alive:
             learn = state in (State.GOOD, State.CALIBRATING) and filled
-            learn = learn and not (self.artifacts is not None and self.artifacts.busy)
+            learn = learn and self.spectral.analysis.clean
             self.baseline.update(values[self._n :], self.setup.tick, learn, values[: self._n])
             if self._late and self.baseline.seconds >= self._late[0][0]:
                 self.baseline.restart(self._late.pop(0)[1])
@@ -159,7 +160,7 @@ class FeatureBank:
             held, excused = (None, None) if self.artifacts is None else (self.artifacts.held, self.artifacts.excused)
             self.quality.judge(window, eeg, at_once=at_once, held=held, excused=excused)
             self.spectral.set_weights(self.quality.weights)
-            self._share = float(((self.quality.weights >= 0.5) & (self.quality.score > 0)).mean())
+            self._share = np.count_nonzero((self.quality.weights >= 0.5) & (self.quality.score > 0)) / self._n_channels
         self._ticks += 1
         if self.artifacts is not None:
             self.artifacts.mend(window, analysis, self.quality.weights)

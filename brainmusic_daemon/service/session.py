@@ -24,6 +24,8 @@ from brainmusic_daemon.service.metrics import Histogram
 
 _log = logging.getLogger(__name__)
 
+_LOOK_S = 0.25  # how often it is asked whether something was learned about the person
+
 
 @dataclass(frozen=True, slots=True)
 class _Attached:
@@ -55,13 +57,16 @@ class Session:
         self.frame: Frame | None = None  # newest
         self._attached: _Attached | None = None
         self._ticking = False
+        self._look_at = 0.0
 
     def attach(self) -> bool:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
         generation, info, ring = self.acquisition.setup
         if ring is None or info is None or (self._attached and self._attached.generation == generation):
-            self.pipeline.improve()
-            self._say()
+            if self.acquisition.arrival >= self._look_at:  # a few times a second is soon enough
+                self._look_at = self.acquisition.arrival + _LOOK_S
+                self.pipeline.improve()
+                self._say()
             return False
         self._attached = None  # the tick idles meanwhile, at rest
         limit = time.perf_counter() + 1.0
