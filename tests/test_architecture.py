@@ -32,7 +32,7 @@ BELONGS = {
     "soundfile": {"outputs.wav"},
     "pyxdf": {"acquisition"},
     "mne": {"acquisition", "features"},
-    "torch": {"mapping", "learning"},
+    "torch": {"mapping", "learning", "synth.instrument_model"},
     "rich": {"service", "cli"},
     "typer": {"cli"},
     "orjson": {"outputs"},

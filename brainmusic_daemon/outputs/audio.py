@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,9 +18,11 @@ from brainmusic_daemon.api import Clock, Frame, OutputLost, StreamInfo, plugin
 from brainmusic_daemon.outputs import portaudio
 from brainmusic_daemon.outputs.portaudio import devices as devices
 from brainmusic_daemon.outputs.streamclock import StreamClock
+from brainmusic_daemon.synth.instrument_model import check, load
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
+    from brainmusic_daemon.synth.instrument_model import Model
     from brainmusic_daemon.synth.notes import Notes
     from brainmusic_daemon.synth.voicing import Voicing
 
@@ -46,7 +49,11 @@ class Audio:
     frames: Annotated[int, Field(ge=16, le=8192, description="frames per block")] = 256
     latency: Annotated[Literal["low", "high"], Field(description="buffering that the device is asked for")] = "low"
     gain_db: Annotated[float, Field(ge=-60, le=12, description="output gain, dB")] = 0.0
+    instrument: Annotated[Literal["synth", "torchscript"], Field(description="what makes the sound")] = "synth"
+    model: Annotated[Path | None, Field(description="file of an exported model: a program, which is run")] = None
+    latent_scale: Annotated[float, Field(gt=0, le=10, description="latent of the model where z is 1")] = 2.0
 
+    _model: Model | None = field(default=None, init=False, repr=False)
     _engine: Engine | None = field(default=None, init=False, repr=False)
     _playing: tuple[Engine, Notes, StreamClock] | None = field(default=None, init=False, repr=False)
     _clock: Clock | None = field(default=None, init=False, repr=False)
@@ -59,13 +66,17 @@ class Audio:
     _voicing: Voicing | None = field(default=None, init=False, repr=False)  # its values outlive a reconnection
     _kept: list[Any] = field(default_factory=list, init=False, repr=False)  # what a hanging stream still points at
 
+    def __post_init__(self) -> None:
+        self.model = check(self.instrument, self.model)
+
     def open(self, clock: Clock, info: StreamInfo) -> None:
-        """Start the sound.  Raises OutputLost where there is no device."""
+        """Start the sound.  Raises OutputLost where there is no device, ConfigError where the model is none."""
         self._closing.clear()
         self._clock = clock
         self._past, self._failed, self._reopened, self._voicing = {}, 0, 0, None
         portaudio.find(portaudio.load(), self.device)  # where there is none, nothing needs to be compiled
         warm_up(_log.info)
+        self._model = load(self.model, self.samplerate) if self.model is not None else None
         self._start()
         self._supervisor = threading.Thread(target=self._supervise, name="audio-supervisor", daemon=True)
         self._supervisor.start()
@@ -131,6 +142,8 @@ class Audio:
         counts["running"] = float(stream is not None)
         counts["latency_s"] = stream.latency_s if stream is not None else 0.0
         counts["load"] = stream.load() if stream is not None else 0.0
+        if engine is not None and engine.instrument is not None:
+            counts.update(engine.instrument.state())
         return counts
 
     def _start(self) -> None:
@@ -142,6 +155,8 @@ class Audio:
         rate = portaudio.usable_rate(library, index, name, self.samplerate)
         engine = Engine(rate, self.gain_db, self._voicing)
         self._stream = portaudio.Stream(library, index, name, engine, self.frames, self.latency)
+        if self._model is not None:
+            engine.play_model(self._model, self.latent_scale, self.frames)
         self._engine = engine
 
     def _alive(self) -> bool:
@@ -184,6 +199,8 @@ class Audio:
         stream, engine, self._stream, self._engine = self._stream, self._engine, None, None
         if engine is not None:
             self._voicing = engine.voicing
+            if engine.instrument is not None:
+                engine.instrument.stop()
             for name, value in _counters(engine).items():
                 self._past[name] = self._past.get(name, 0.0) + value
         if stream is None:

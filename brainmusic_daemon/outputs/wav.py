@@ -20,6 +20,7 @@ from pydantic import Field
 
 from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamInfo, plugin
 from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.synth.instrument_model import check, load
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
@@ -42,6 +43,9 @@ class Wav:
     samplerate: Annotated[int, Field(ge=8000, le=192_000, description="Hz")] = 48_000
     subtype: Annotated[Literal["PCM_16", "PCM_24", "FLOAT"], Field(description="format of a sample")] = "PCM_24"
     gain_db: Annotated[float, Field(ge=-60, le=12, description="output gain, dB")] = 0.0
+    instrument: Annotated[Literal["synth", "torchscript"], Field(description="what makes the sound")] = "synth"
+    model: Annotated[Path | None, Field(description="file of an exported model: a program, which is run")] = None
+    latent_scale: Annotated[float, Field(gt=0, le=10, description="latent of the model where z is 1")] = 2.0
 
     _engine: Engine | None = field(default=None, init=False, repr=False)
     _notes: Notes | None = field(default=None, init=False, repr=False)
@@ -62,6 +66,7 @@ class Wav:
             raise ConfigError(f"cannot tell the format of '{self.path}': its name ends in .wav or .flac")
         if self.path.suffix.lower() == ".flac" and self.subtype == "FLOAT":
             raise ConfigError("FLAC has no subtype FLOAT: use PCM_24, or write a .wav")
+        self.model = check(self.instrument, self.model)
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Create the file; its time 0 is now.  Raises ConfigError or OutputLost."""
@@ -75,6 +80,7 @@ class Wav:
         warm_up(_log.info)
         if not self.path.parent.is_dir():
             raise ConfigError(f"cannot write '{self.path}': there is no folder '{self.path.parent}'")
+        model = load(self.model, self.samplerate) if self.model is not None else None
         form = _FORMATS[self.path.suffix.lower()]
         try:
             self._file = soundfile.SoundFile(self.path, "w", self.samplerate, 2, self.subtype, format=form)
@@ -82,6 +88,8 @@ class Wav:
             raise ConfigError(f"cannot write '{self.path}': {error}") from error
         self._library = soundfile
         self._engine = Engine(self.samplerate, self.gain_db)
+        if model is not None:
+            self._engine.play_model(model, self.latent_scale)
         self._notes = Notes(self._engine)
         self._clock, self._begin = clock, clock.now()
         self._end = self._begin

@@ -9,12 +9,17 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.synth import layout as at
 from brainmusic_daemon.synth.voicing import Voicing
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.synth.instrument import Instrument
+    from brainmusic_daemon.synth.instrument_model import Model
 
 _SECONDS_TO_FOLLOW = {  # time constants of the ramps
     at.LEVEL: 0.02,
@@ -29,6 +34,7 @@ _SECONDS_TO_FOLLOW = {  # time constants of the ramps
 _LINE_SECONDS = (0.0297, 0.0371, 0.0411, 0.0437, 0.0533, 0.0613, 0.0677, 0.0797)
 _LINE_HZ = (0.11, 0.17, 0.23, 0.29, 0.13, 0.19, 0.31, 0.37)
 _ALLPASS_SECONDS = (0.0047, 0.0053, 0.0123, 0.0113)
+_PUMPED = 8_192  # frames that are decoded before they are rendered
 CEILING = 10 ** (-1.5 / 20)  # of the four-fold oversampled peak, which reads at most 0.5 dB low on this sound
 
 
@@ -47,7 +53,17 @@ class Engine:
         self.floats, self.integers = new_block(self.samplerate, 10 ** (gain_db / 20))
         self._row = np.zeros(at.ROW)
         self._note = np.zeros(at.EVENT)
+        self.instrument: Instrument | None = None
         self.fade(1.0, 0.25)
+
+    def play_model(self, model: Model, scale: float, live_block: int = 0) -> None:
+        """Let a model's sound take the place of voices and breath: from a thread where `live_block` frames are asked
+        for at a time by a callback, else decoded by `render`."""
+        from brainmusic_daemon.synth.instrument import Instrument
+
+        self.instrument = Instrument(model, self, scale)
+        if live_block:
+            self.instrument.start(live_block)
 
     @property
     def address(self) -> int:
@@ -107,7 +123,13 @@ class Engine:
     def render(self, frames: int) -> npt.NDArray[np.float32]:
         """Return the next frames, (frames, 2); never while a stream renders from the same block."""
         out = np.empty((frames, 2), dtype=np.float32)
-        self._render(self.floats, self.integers, out, frames)
+        if self.instrument is None:
+            self._render(self.floats, self.integers, out, frames)
+            return out
+        for begin in range(0, frames, _PUMPED):
+            piece = out[begin : begin + _PUMPED]
+            self.instrument.pump(len(piece))
+            self._render(self.floats, self.integers, piece, len(piece))
         return out
 
     def counters(self) -> dict[str, float]:
@@ -118,6 +140,7 @@ class Engine:
             "controls_repaired": float(self.voicing.repaired),
             "frames_limited": float(self.integers[at.LIMITED]),
             "frames_repaired": float(self.integers[at.REPAIRED]),
+            **(self.instrument.counters() if self.instrument is not None else {}),
         }
 
     def _push_row(self) -> bool:
@@ -205,7 +228,10 @@ def warm_up(progress: Callable[[str], None]) -> float:
 
 def load() -> None:
     """Call every kernel once, compiling here what is not in the cache."""
+    from brainmusic_daemon.synth import instrument_ring
+
     engine = Engine()
     engine.control({})
     engine.render(at.QUANTUM + 1)
+    instrument_ring.write_ring(engine.floats, engine.integers, np.zeros((1, 2)))
     importlib.import_module("brainmusic_daemon.synth.callback")

@@ -12,6 +12,7 @@ import math
 from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth import layout as at
 from brainmusic_daemon.synth.controls import begin_quantum, end_quantum
+from brainmusic_daemon.synth.instrument_ring import play_ring
 from brainmusic_daemon.synth.layout import HISTORY, MAX_PARTIALS, MAX_VOICES, NOISE_BANDS, QUANTUM
 from brainmusic_daemon.synth.limiter import limit
 from brainmusic_daemon.synth.noise import add_noise
@@ -44,12 +45,15 @@ def piece(F, N, frame, place, n, out, offset):
     """Render n frames that lie in one quantum, with no event between them."""
     left, right = F[at.LEFT : at.LEFT + QUANTUM], F[at.RIGHT : at.RIGHT + QUANTUM]
     wet_l, wet_r = F[at.WET_LEFT : at.WET_LEFT + QUANTUM], F[at.WET_RIGHT : at.WET_RIGHT + QUANTUM]
-    for i in range(n):
-        left[i] = 0.0
-        right[i] = 0.0
-    for v in range(MAX_VOICES):
-        voice(F, v, place, n, left, right)
-    noise(F, frame, place, n, left, right)
+    if N[at.INSTRUMENT] == 1:
+        play_ring(F, N, n, left, right)
+    else:
+        for i in range(n):
+            left[i] = 0.0
+            right[i] = 0.0
+        for v in range(MAX_VOICES):
+            voice(F, v, place, n, left, right)
+        noise(F, frame, place, n, left, right)
     space(F, frame, place, n, left, right, wet_l, wet_r)
     lim_l = F[at.LIMIT_LEFT : at.LIMIT_LEFT + HISTORY + QUANTUM]
     lim_r = F[at.LIMIT_RIGHT : at.LIMIT_RIGHT + HISTORY + QUANTUM]
