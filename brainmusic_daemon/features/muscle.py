@@ -35,7 +35,12 @@ def muscle_leak(muscle: FloatArray, bands: ComplexArray, scale: FloatArray, samp
 
     `bands` are the bands' kernels, `scale` (n_bands,) what turns their |z|² into power.
     """
-    f = np.arange(min(_FROM_HZ, 0.25 * samplerate), samplerate / 2, kernels.GRID_HZ)
+    n_grid = round(samplerate / kernels.GRID_HZ)
+    f = np.fft.fftfreq(n_grid, 1 / samplerate)
+    loud = f >= min(_FROM_HZ, 0.25 * samplerate)
     kernel = (muscle[:, 0] + 1j * muscle[:, 1])[:, None]
-    heard = (np.abs(kernels.response(kernel, samplerate, f)) ** 2).sum() / 2
-    return np.asarray((np.abs(kernels.response(bands, samplerate, f)) ** 2).sum(axis=0) * scale / heard)
+    # kernels have their oldest sample first: the transform of the conjugate has the response's magnitude
+    heard, leaked = (
+        (np.abs(np.fft.fft(every.conj(), n_grid, axis=0)[loud]) ** 2).sum(axis=0) for every in (kernel, bands)
+    )
+    return np.asarray(leaked * scale / (heard / 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,8 @@ def render(
         opened.open_now()
         total = _length(config.source, seconds)
         warm_up()
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not look at it over and over
         begun = time.perf_counter()
         last = False
         while not last and (stop is None or not stop.is_set()):
@@ -81,6 +84,7 @@ def render(
                 progress(deadline, total)
         elapsed = time.perf_counter() - begun
     finally:
+        gc.unfreeze()
         if opened is not None:
             opened.stop()
         acquisition.stop()
