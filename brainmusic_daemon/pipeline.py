@@ -9,10 +9,11 @@ import numpy as np
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import CONTROLS, Control, Controls, Features, Frame, Mapper, State, StreamInfo, Window
-from brainmusic_daemon.config import Config, FeaturesConfig
+from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank
 from brainmusic_daemon.mapping.smoothing import Smoother
 from brainmusic_daemon.music.score import Score
+from brainmusic_daemon.sections import FeaturesConfig
 
 
 def derived(chosen: FeaturesConfig) -> dict[str, bank.Feature]:

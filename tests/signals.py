@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.api import StreamInfo, Window
-from brainmusic_daemon.config import ArtifactsConfig, BaselineConfig, FeaturesConfig, QualityConfig
 from brainmusic_daemon.features import bank
 from brainmusic_daemon.registry import build, names
+from brainmusic_daemon.sections import ArtifactsConfig, BaselineConfig, FeaturesConfig, QualityConfig
 
 CYTON = ("Fp1", "Fp2", "C3", "C4", "P7", "P8", "O1", "O2")
 Samples = npt.NDArray[np.float64]

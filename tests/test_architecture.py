@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # room → rooms it may know, beside `api`, `clock`, `registry`, `jit` and itself; who is not here joins the others
 MAY_KNOW = {
     "acquisition": {"liblsl"},
-    "features": {"config"},
+    "features": {"sections"},
     "mapping": set(),
     "music": set(),
     "synth": set(),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from brainmusic_daemon.api import Features
-from brainmusic_daemon.config import ArtifactsConfig
+from brainmusic_daemon.sections import ArtifactsConfig
 from tests import artifacts, parts
 from tests.signals import CYTON, Samples, Sections, feature_bank, pink, play, window
 

@@ -9,9 +9,9 @@ from brainmusic_daemon import config
 from brainmusic_daemon.acquisition.selection import select
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.clock import VirtualClock
-from brainmusic_daemon.config import BANDS, ArtifactsConfig
 from brainmusic_daemon.features.montage import groups, setup
 from brainmusic_daemon.features.reference import channels_of
+from brainmusic_daemon.sections import BANDS, ArtifactsConfig
 from brainmusic_daemon.service.render import render
 from tests.signals import Sections, feature_bank, pink, play, sine
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from brainmusic_daemon import config, registry
+from brainmusic_daemon import config, registry, sections
 from brainmusic_daemon.api import ConfigError, plugin
 from brainmusic_daemon.mapping.direct import Direct
 from brainmusic_daemon.mapping.route import DEFAULTS, check
@@ -167,7 +167,7 @@ def test_single_mistakes(tables: dict[str, Any], part: str | None) -> None:
 
 def test_everything_may_be_left_out_but_the_source_and_the_defaults_are_stated() -> None:
     made = config.resolve({"source": PLAIN["source"]})
-    assert made.session.tick_ms == 20 and made.features.bands == dict(config.BANDS) and made.outputs == {}
+    assert made.session.tick_ms == 20 and made.features.bands == dict(sections.BANDS) and made.outputs == {}
 
 
 # --- outputs ---

@@ -11,8 +11,8 @@ from scipy.signal import welch
 
 from brainmusic_daemon import config, registry
 from brainmusic_daemon.api import ConfigError, Features, StreamInfo
-from brainmusic_daemon.config import ArtifactsConfig
 from brainmusic_daemon.features import bank
+from brainmusic_daemon.sections import ArtifactsConfig
 from brainmusic_daemon.service.render import render
 from tests.parts import recordings
 from tests.signals import CYTON, Samples, Sections, pink, play, sine, window

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from brainmusic_daemon.config import BANDS
 from brainmusic_daemon.features import kernels
+from brainmusic_daemon.sections import BANDS
 from tests.signals import pink
 
 FS = 250.0

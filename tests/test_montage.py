@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from brainmusic_daemon.api import ConfigError
-from brainmusic_daemon.config import BANDS
 from brainmusic_daemon.features.montage import Setup, region_of, setup, side_of
+from brainmusic_daemon.sections import BANDS
 
 
 def made(*channels: str, **options: object) -> Setup:

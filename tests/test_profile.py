@@ -11,11 +11,11 @@ import pytest
 
 from brainmusic_daemon import config
 from brainmusic_daemon.api import ConfigError, StreamInfo
-from brainmusic_daemon.config import BANDS
 from brainmusic_daemon.features import bank, peak, profile_file, ranges
 from brainmusic_daemon.features.drift import Drift
 from brainmusic_daemon.features.profile import Fit, Profile, Ranges
 from brainmusic_daemon.features.ranges import measure
+from brainmusic_daemon.sections import BANDS
 from brainmusic_daemon.service import describe
 from tests.signals import CYTON, Sections, feature_bank, pink, play, sine
 

@@ -11,10 +11,10 @@ import pytest
 
 from brainmusic_daemon import config
 from brainmusic_daemon.api import ConfigError
-from brainmusic_daemon.config import BANDS, FeaturesConfig
 from brainmusic_daemon.features import bank, delays, kernels
 from brainmusic_daemon.features.kernels import Prior, Tabulated
 from brainmusic_daemon.features.spectrum import Learner
+from brainmusic_daemon.sections import BANDS, FeaturesConfig
 from brainmusic_daemon.service.render import render_files
 from tests import edf_writer
 from tests.parts import CHECKOUT, recordings
