@@ -35,7 +35,7 @@ _LINE_SECONDS = (0.0297, 0.0371, 0.0411, 0.0437, 0.0533, 0.0613, 0.0677, 0.0797)
 _LINE_HZ = (0.11, 0.17, 0.23, 0.29, 0.13, 0.19, 0.31, 0.37)
 _ALLPASS_SECONDS = (0.0047, 0.0053, 0.0123, 0.0113)
 _PUMPED = 8_192  # frames that are decoded before they are rendered
-CEILING = 10 ** (-1.5 / 20)  # of the four-fold oversampled peak, which reads at most 0.5 dB low on this sound
+CEILING = 10 ** (-2.5 / 20)  # of the four-fold oversampled peak; it reads 0.1 dB low, at the brightest ends of z 1.3 dB
 
 
 class Engine:
