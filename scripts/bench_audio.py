@@ -1,8 +1,9 @@
-"""Measure the synth and the audio output on this machine, and print the table of docs/benchmarks.md.
+"""Measure the synth and the audio output on this machine, and print the figures of docs/bench-audio.md.
 
     python scripts/bench_audio.py [--live SECONDS] [--json]
 
-The live part plays on a private PulseAudio null sink (Debian: pulseaudio pulseaudio-utils libasound2-plugins).
+The live part plays on a private PulseAudio null sink (Debian: pulseaudio pulseaudio-utils libasound2-plugins), the
+comparison needs SuperCollider (supercollider-server supercollider-language); what is absent is left out, and said.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.synth.engine import Engine
+
+    Change = Callable[[Engine], object]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
@@ -38,44 +48,90 @@ def start_up() -> dict[str, float]:
     return {"first compilation, s": runs[0], "from the cache (numba's import included), s": runs[1]}
 
 
-def bank(engine: object, partials: int) -> None:
+def bank(engine: Engine, partials: int) -> None:
     """All voices with this many audible partials, noise and room on: the heaviest sound there is."""
     from brainmusic_daemon.synth import layout as at
 
-    engine.voicing.write(FULL | {"fundamental_frequency": 100.0}, engine._row[2:])  # type: ignore[attr-defined]
-    row = engine._row[2:]  # type: ignore[attr-defined]
+    engine.voicing.write(FULL | {"fundamental_frequency": 100.0}, engine._row[2:])
+    row = engine._row[2:]
     row[at.VOICE_FREQUENCY : at.VOICE_LEVEL] = 100.0 + 7.0 * np.arange(at.MAX_VOICES)
     row[at.VOICE_LEVEL : at.VOICE_PAN] = 0.1
     spectrum = np.zeros((at.MAX_VOICES, at.MAX_PARTIALS))
     spectrum[:, :partials] = np.random.default_rng().uniform(0.2, 1.0, (at.MAX_VOICES, partials)) / partials
     row[at.SPECTRUM : at.TARGETS] = spectrum.ravel()
-    engine._row[:2] = 0, at.SET_TARGETS  # type: ignore[attr-defined]
-    engine._push_row()  # type: ignore[attr-defined]
+    engine._row[:2] = 0, at.SET_TARGETS
+    engine._push_row()
 
 
 def speed() -> dict[str, float]:
-    """Seconds of sound per second of CPU, in blocks of 256 frames with controls every 20 ms."""
+    """Seconds of sound per second of CPU, in blocks of 256 frames with controls every 21 ms."""
     from brainmusic_daemon.api import CONTROL
-    from brainmusic_daemon.synth.engine import Engine
-
-    def run(change: object, seconds: float = 10.0) -> float:
-        engine = Engine()
-        change(engine)  # type: ignore[operator]
-        engine.render(RATE // 2)
-        begin = time.process_time()
-        for block in range(int(seconds * RATE / 256)):
-            if block % 4 == 0:
-                change(engine)  # type: ignore[operator]
-            engine.render(256)
-        return seconds / (time.process_time() - begin)
 
     rest = {name: control.rest for name, control in CONTROL.items()}
+    latents = {f"z.{i}": 0.5 for i in range(8)}
     return {
-        "the drone at rest, x real time": run(lambda engine: engine.control(rest)),
-        "all voices, bright, x real time": run(lambda engine: engine.control(FULL)),
-        "8 voices of 64 partials, noise, room, x real time": run(lambda engine: bank(engine, 64)),
-        "8 voices of 100 partials, noise, room, x real time": run(lambda engine: bank(engine, 100)),
+        "the drone at rest, x real time": median(lambda: rendered(lambda engine: engine.control(rest))),
+        "all voices, bright, x real time": median(lambda: rendered(lambda engine: engine.control(FULL))),
+        "the same in the timbre space, x real time": median(
+            lambda: rendered(lambda engine: engine.control(FULL | latents))
+        ),
+        "one tick of voicing, us": 1e6 * voicing(rest),
+        "one tick of voicing with latents, us": 1e6 * voicing(rest | latents),
     }
+
+
+def rendered(change: Change, seconds: float = 10.0) -> float:
+    """Return seconds of sound per CPU second; `change` comes every fourth block of 256 frames."""
+    from brainmusic_daemon.synth.engine import Engine
+
+    engine = Engine()
+    change(engine)
+    engine.render(RATE // 2)
+    begin = time.process_time()
+    for block in range(int(seconds * RATE / 256)):
+        if block % 4 == 0:
+            change(engine)
+        engine.render(256)
+    return seconds / (time.process_time() - begin)
+
+
+def median(measure: Callable[[], float], times: int = 5) -> float:
+    return float(np.median([measure() for _ in range(times)]))
+
+
+def voicing(values: dict[str, float]) -> float:
+    """Return the seconds that one tick's controls take until they are in the queue."""
+    from brainmusic_daemon.synth.engine import Engine
+
+    engine, took = Engine(), []
+    for number in range(300):
+        begin = time.perf_counter()
+        engine.control(values)
+        took.append(time.perf_counter() - begin)
+        if number % 50 == 0:
+            engine.render(256)
+    return float(np.median(took))
+
+
+def against_scsynth(times: int = 5) -> dict[str, float]:
+    """The same work by both, in turns, so that whatever else the machine does falls on both."""
+    from scripts.bench_scsynth import Opponent
+
+    found = {}
+    for partials in (64, 100):
+        opponent, ours, theirs = Opponent(partials), [], []
+        try:
+            for _ in range(times):
+                ours.append(rendered(lambda engine, partials=partials: bank(engine, partials)))  # type: ignore[misc]
+                theirs.append(opponent.speed())
+        finally:
+            opponent.close()
+        what = f"8 voices of {partials} partials, noise, room"
+        found[f"{what}, x real time"] = float(np.median(ours))
+        found[f"{what}: scsynth, x real time"] = float(np.median(theirs))
+        found[f"{what}: times scsynth, median of {times} pairs"] = float(np.median(np.divide(ours, theirs)))
+        found[f"{what}: times scsynth, lowest pair"] = float(np.min(np.divide(ours, theirs)))
+    return found
 
 
 def blocks() -> dict[str, float]:
@@ -164,6 +220,23 @@ def heard(frames: int, parec: list[str], trials: int = 15) -> None:
     print(json.dumps({"median": float(np.median(delays)), "worst": max(delays)}))
 
 
+@contextmanager
+def plain_player(env: dict[str, str], frames: int) -> Iterator[Callable[[], int]]:
+    """Let pacat play silence with the same buffering; gives a function that tells its underruns until then."""
+    command = ["pacat", "-v", "--raw", "--format=float32le", f"--rate={RATE}", "--channels=2", "/dev/zero"]
+    command.append(f"--latency-msec={max(1, round(2 * frames / RATE * 1000))}")
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, errors="replace")
+    lines: list[str] = []
+    assert process.stderr is not None
+    reader = threading.Thread(target=lines.extend, args=(process.stderr,), daemon=True)
+    reader.start()
+    try:
+        yield lambda: sum("underrun" in line for line in lines)
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def on_the_null_sink(seconds: float) -> dict[str, float]:
     from tests.pulse import SINK, Pulse
 
@@ -179,8 +252,11 @@ def on_the_null_sink(seconds: float) -> dict[str, float]:
 
     try:
         for frames in (256, 128):
-            counters = child("--child-live", seconds, frames)
+            with plain_player(server.env, frames) as underruns:
+                counters = child("--child-live", seconds, frames)
+                plainly = underruns()
             found[f"underflows in {seconds:g} s at {frames} frames beside busy threads"] = counters["underflows"]
+            found[f"underruns of pacat, a plain C player, at the same time with {frames} frames"] = plainly
             found[f"callback load at {frames} frames, %"] = 100 * counters["load"]
         for frames in (256, 128):
             delays = child("--child-heard", frames, *parec)
@@ -202,7 +278,15 @@ def main() -> None:
     parser.add_argument("--live", type=float, default=60.0, help="seconds to play at each block size; 0: not at all")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = start_up() | speed() | blocks() | (on_the_null_sink(options.live) if options.live else {})
+    from scripts.bench_sound import measure
+
+    found = start_up() | speed() | blocks() | measure()
+    if shutil.which("scsynth") and shutil.which("sclang"):
+        found |= against_scsynth()
+    else:
+        print("no comparison: scsynth or sclang is absent (supercollider-server supercollider-language)")
+    if options.live:
+        found |= on_the_null_sink(options.live)
     if options.json:
         print(json.dumps(found, indent=1))
     else:
