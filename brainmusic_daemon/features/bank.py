@@ -160,7 +160,8 @@ class FeatureBank:
             held, excused = (None, None) if self.artifacts is None else (self.artifacts.held, self.artifacts.excused)
             self.quality.judge(window, eeg, at_once=at_once, held=held, excused=excused)
             self.spectral.set_weights(self.quality.weights)
-            self._share = np.count_nonzero((self.quality.weights >= 0.5) & (self.quality.score > 0)) / self._n_channels
+            good = (self.quality.weights >= 0.5) & (self.quality.score > 0)
+            self._share = int(np.count_nonzero(good)) / self._n_channels  # plain numbers from here on
         self._ticks += 1
         if self.artifacts is not None:
             self.artifacts.mend(window, analysis, self.quality.weights)

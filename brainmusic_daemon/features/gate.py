@@ -27,7 +27,7 @@ class Gate:
         # To leave `good` the share must fall below the threshold; to return it must exceed it by a fifth.
         steady = self.state in (State.GOOD, State.CALIBRATING)
         needed = self._good_share if steady else min(1.2 * self._good_share, 1.0)
-        good = alive and filled and share > 0 and share >= needed
+        good = bool(alive and filled and share > 0 and share >= needed)
         self._bad_s = 0.0 if good else self._bad_s + self._tick
         self._settled = self._settled or learned_s >= self._settle_s
         if not alive:

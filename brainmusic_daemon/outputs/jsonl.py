@@ -79,7 +79,7 @@ class Jsonl:
         if batch.events:
             text += b"".join(_line(time, message) for message in batch.events)
         for onset, message in batch.notes:  # a note leaves when it begins
-            text += _line(orjson.dumps(round(onset, 6)), message)
+            text += _line(orjson.dumps(round(float(onset), 6)), message)
         self._file.write(text, count + len(batch.events) + len(batch.notes), frame.time)
 
     def close(self) -> None:
