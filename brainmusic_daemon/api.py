@@ -180,6 +180,24 @@ class Drone:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """One weighted text, as live text-to-music models take them."""
+
+    slot: int  # from 0; the same slot later replaces it
+    text: str
+    weight: float  # 0 (silent) and up
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a mapper says in words; a new object only when something has changed."""
+
+    text: str  # one sentence
+    prompts: tuple[Prompt, ...] = ()
+    embedding: tuple[float, ...] = ()  # weighted sum of the prompts' embeddings, where a text encoder is loaded
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Everything that one tick hands to the outputs."""
 
@@ -189,6 +207,8 @@ class Frame:
     controls: Controls
     notes: tuple[Note, ...] = ()
     drone: Drone | None = None  # None: the synth's own chord, from the controls alone
+    words: Words | None = None  # of a mapper that speaks
+    mapper: str = ""  # which one plays
 
 
 # --- the controls of the synth ----------------------------------------------------------------------------------------
@@ -209,6 +229,14 @@ CONTROLS: tuple[Control, ...] = (
 """Ranges after the project's founding notebook for the first six; rest is a quiet, dark, open sound."""
 
 CONTROL: Mapping[str, Control] = {control.name: control for control in CONTROLS}
+
+
+def latent(number: int, low: float = -3.0, high: float = 3.0, slew: float = 6.0) -> Control:
+    """Return the control of one dimension of an outside model's latent vector (RAVE, nn~): `latent.<number>`.
+
+    The range is that of three standard deviations of the unit normal that such models are trained towards.
+    """
+    return Control(f"latent.{number}", "", low, high, min(max(0.0, low), high), slew, "latent of an outside model")
 
 
 # --- protocols --------------------------------------------------------------------------------------------------------
@@ -265,12 +293,23 @@ class Output(Protocol):
 
 @runtime_checkable
 class Mapper(Protocol):
-    """Features to controls: no input or output, no clock, no randomness that is not seeded."""
+    """Features to controls: no input or output, no clock, no randomness that is not seeded.
+
+    A mapper may also have: `smoothing` (control → `mapping.smoothing.Smoothing`); `words` (`Words` or None, as of the
+    last `map`); `files` (paths that it was loaded from: they are watched, and it is loaded anew when they change);
+    `remarks` (what the user should hear, after `prepare`); and `bounded: ClassVar[bool] = True`, a promise that
+    `map` always ends within some 100 µs: the tick then calls it directly, every other mapper in a thread that it can
+    leave behind.
+    """
 
     controls: tuple[Control, ...]  # what it drives; the rest of CONTROLS stays at rest
 
     def prepare(self, names: Sequence[str], tick: float) -> None:
-        """Learn which features there are and how long a tick is (seconds), before the first `map`."""
+        """Learn which features there are and how long a tick is (seconds), before the first `map`.
+
+        May be slow: it is called beside the tick, again for every headset.  Raises ConfigError where the features are
+        not those that it needs, listing the difference.
+        """
 
     def map(self, features: Features) -> Mapping[str, float]:
         """Return a value for every control of `controls`."""
