@@ -19,11 +19,14 @@ from brainmusic_daemon.sections import (
     FeaturesConfig,
     MusicConfig,
     QualityConfig,
+    SceneConfig,
     Section,
     SessionConfig,
+    SwapConfig,
 )
 
 if TYPE_CHECKING:
+    from brainmusic_daemon.choice import Choice
     from brainmusic_daemon.features.profile import Profile
     from brainmusic_daemon.music.preset import Preset
 
@@ -38,13 +41,25 @@ class Config:
     artifacts: ArtifactsConfig
     baseline: BaselineConfig
     music: MusicConfig
+    swap: SwapConfig
     preset: Preset  # the one that `music` names
     source: Source
-    mapper: Mapper
+    choice: Choice  # of the mapper
+    fallback: Mapper  # plays whenever the chosen one cannot
+    scenes: Mapping[str, SceneConfig]
     outputs: Mapping[str, Output]
     origin: str  # file it came from, for messages
     tables: Mapping[str, Any]  # the merged TOML, for `check` and for what is made anew
     profile: Profile | None = None  # of the person, where one is named
+
+    @property
+    def mapper(self) -> Mapper:
+        return self.choice.mapper
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the file it came from: what relative names in it start from."""
+        return Path(self.origin).parent if self.origin else None
 
     @property
     def tick(self) -> float:
@@ -52,7 +67,7 @@ class Config:
         return self.session.tick_ms / 1000
 
 
-_TABLES = (*SECTIONS, "source", "mapper", "output")
+_TABLES = (*SECTIONS, "source", "mapper", "fallback", "output", "scene")
 
 
 def folder() -> Path:
@@ -69,19 +84,24 @@ def load(
     `overrides` are `section.key=value` texts, the value in TOML or a bare word; `tables` replace whole top-level
     tables last.  Raises ConfigError with every problem at once.
     """
-    path = _locate(file)
+    path = locate(file)
+    merged = parse(path)
+    for text in overrides:
+        _override(merged, text)
+    merged.update(tables or {})
+    return resolve(merged, str(path))
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """Read a TOML file.  Raises ConfigError."""
     try:
-        merged: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from error
-    for text in overrides:
-        _override(merged, text)
-    merged.update(tables or {})
-    return resolve(merged, str(path))
 
 
 def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
@@ -94,9 +114,9 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
     sections = {name: _section(name, model, tables.get(name, {}), problems) for name, model in SECTIONS.items()}
     problems += _derived_problems(tables.get("features", {}))
     source = _plugin("source", "source", tables.get("source", {"kind": "simulator"}), problems)
-    mapping = tables.get("mapper", {})
-    mapping = {"kind": "direct", **mapping} if isinstance(mapping, Mapping) else mapping
-    mapper = _plugin("mapper", "mapper", mapping, problems)
+    chosen = _choice("mapper", tables.get("mapper", {}), origin, problems)
+    fallback = _choice("fallback", tables.get("fallback", {}), origin, problems)
+    scenes = _scenes(tables.get("scene", {}), origin, problems)
     outputs: dict[str, Any] = {}
     named = tables.get("output", {})
     if not isinstance(named, Mapping):
@@ -134,8 +154,17 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{count} in {origin or 'the configuration'}:\n{lines}")
     assert preset is not None
+    assert chosen is not None and fallback is not None
     config = Config(
-        **sections, preset=preset, source=source, mapper=mapper, outputs=outputs, origin=origin, tables=tables
+        **sections,
+        preset=preset,
+        source=source,
+        choice=chosen,
+        fallback=fallback.mapper,
+        scenes=scenes,
+        outputs=outputs,
+        origin=origin,
+        tables=tables,
     )
     return personal(config, profile) if profile is not None else config
 
@@ -161,7 +190,8 @@ def personal(config: Config, profile: Profile) -> Config:
     return replace(config, profile=profile, features=config.features.model_copy(update={"bands": bands}))
 
 
-def _locate(file: str | Path | None) -> Path:
+def locate(file: str | Path | None) -> Path:
+    """Return the file of a path or of a bundled configuration's name.  Raises ConfigError."""
     if file is None:
         return folder() / "default.toml"
     path = Path(file).expanduser()
@@ -231,6 +261,31 @@ def _derived_problems(table: Any) -> list[tuple[str, str]]:
             except registry.SettingErrors as error:
                 problems += error.problems
     return problems
+
+
+def _choice(where: str, table: Any, origin: str, problems: list[tuple[str, str]]) -> Choice | None:
+    from brainmusic_daemon import choice
+
+    try:
+        made = choice.make("", table, Path(origin).parent if origin else None, where)
+    except registry.SettingErrors as error:
+        problems += error.problems
+        return None
+    if where == "fallback" and table.get("kind", "direct") != "direct":
+        problems.append(("fallback.kind", "is direct: what can be read, and cannot fail, is there to fall back on"))
+    return made
+
+
+def _scenes(table: Any, origin: str, problems: list[tuple[str, str]]) -> dict[str, SceneConfig]:
+    """Check every scene; what its mapper comes to is tried here, so that nobody finds out on stage."""
+    if not isinstance(table, Mapping):
+        problems.append(("scene", "scenes are named tables: [scene.calm], [scene.storm], …"))
+        return {}
+    scenes = {name: _section(f"scene.{name}", SceneConfig, settings, problems) for name, settings in table.items()}
+    for name, scene in scenes.items():
+        if scene is not None and isinstance(scene.mapper, dict):
+            _choice(f"scene.{name}.mapper", scene.mapper, origin, problems)
+    return scenes
 
 
 def _plugin(kind: str, where: str, table: Any, problems: list[tuple[str, str]]) -> Any:

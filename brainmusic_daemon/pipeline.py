@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from brainmusic_daemon import registry
-from brainmusic_daemon.api import CONTROLS, Control, Controls, Features, Frame, Mapper, State, StreamInfo, Window
+from brainmusic_daemon.api import Controls, Features, Frame, State, StreamInfo, Window
+from brainmusic_daemon.choice import Choice
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank
-from brainmusic_daemon.mapping.smoothing import Smoother
+from brainmusic_daemon.mapping.adjust import Adjustments
+from brainmusic_daemon.mapping.host import Host
+from brainmusic_daemon.mapping.seat import Budget, Seat
 from brainmusic_daemon.music.score import Score
 from brainmusic_daemon.sections import FeaturesConfig
 
@@ -31,23 +34,25 @@ class Pipeline:
     windows at the same times give the same frames, to the last bit.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, live: bool = False) -> None:
+        """`live` False: no mapper is timed, so that the same input gives the same output."""
         self.config = config
-        self.mapper: Mapper = config.mapper
-        driven = {control.name: control for control in self.mapper.controls}
-        always = {control.name: control for control in CONTROLS if not control.name.startswith("z.")}
-        self.controls: Sequence[Control] = [*(always | driven).values()]
-        self.smoother = Smoother(self.controls, getattr(self.mapper, "smoothing", {}), config.tick)
+        self.budget = Budget(config.swap.budget_ms / 1000, watch=live)
+        fallback = Seat("the fallback", config.fallback, Adjustments(), Budget(watch=False))
+        self.host = Host(self.seat(config.choice), fallback, config.tick)
         self.score = Score(config.preset, config.music.seed, config.tick)
         self.bank: bank.FeatureBank | None = None
-        self._rest = {control.name: control.rest for control in self.controls}
-        self._targets = dict(self._rest)
+        self._next_score: Score | None = None
         self._number = 0
+
+    def seat(self, choice: Choice) -> Seat:
+        """Return a mapper's seat, to be prepared, tried, and installed in `host`."""
+        return Seat(choice.name, choice.mapper, choice.adjustments, self.budget)
 
     def prepare(self, info: StreamInfo) -> None:
         """Get ready for a stream: design its kernels, start its baseline anew.  Some ms; not for the tick."""
         made = bank.build(info, self.config, derived(self.config.features))
-        self.mapper.prepare(made.names, self.config.tick)
+        self.host.prepare(made.names)
         self.bank = made  # last: from here on a tick uses it
 
     def improve(self) -> None:
@@ -79,19 +84,23 @@ class Pipeline:
         nothing = np.zeros(0)
         return self._frame(Features(time, -math.inf, (), nothing, {}, (), nothing, State.LOST), follow=0.0)
 
+    def play(self, score: Score) -> None:
+        """Let another score go on from the next tick.  From any thread."""
+        self._next_score = score
+
     def _frame(self, features: Features, follow: float) -> Frame:
-        """Map, glide towards rest by what the gate says, smooth."""
-        if features.state not in (State.HELD, State.LOST, State.RESTING):
-            self._targets.update(self.mapper.map(features))
-        targets, rest = self._targets, self._rest
-        if follow < 1.0:
-            targets = {name: rest[name] + follow * (value - rest[name]) for name, value in targets.items()}
-        controls = Controls(features.time, self.smoother.step(targets))
+        """Map, glide towards rest by what the gate says, smooth, and play."""
+        if self._next_score is not None:
+            self.score, self._next_score = self._next_score, None
+        held = features.state in (State.HELD, State.LOST, State.RESTING)
+        controls = Controls(features.time, self.host.step(features, follow, held))
         notes = self.score.advance(features.time, controls.values, follow)
-        frame = Frame(features.time, self._number, features, controls, notes, self.score.drone(controls.values))
+        drone = self.score.drone(controls.values)
+        host = self.host
+        frame = Frame(features.time, self._number, features, controls, notes, drone, host.words, host.playing.name)
         self._number += 1
         return frame
 
     def explain(self, features: Features) -> Mapping[tuple[str, str], float]:
         """Return (feature, control) → share of the control's range by which the feature moves it now."""
-        return self.mapper.explain(features)
+        return self.host.explain(features)

@@ -63,9 +63,20 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"; there is {', '.join(sorted(known))}" if known else ""
 
 
-@cache
 def find(kind: str, name: str) -> type[Any]:
-    """Import and return the plug-in class.  Raises ConfigError, telling a missing plug-in from a missing dependency."""
+    """Import and return the plug-in class.  Raises ConfigError, telling a missing plug-in from a missing dependency.
+
+    A name that ends in .py is the path of a user's own file with one plug-in: it is run anew every time.
+    """
+    if name.endswith(".py"):
+        from brainmusic_daemon import userfile
+
+        return userfile.load(kind, Path(name))
+    return _installed(kind, name)
+
+
+@cache
+def _installed(kind: str, name: str) -> type[Any]:
     builtin, foreign = _modules(kind).get(name), _entry_points(kind).get(name)
     if builtin is None and foreign is None:
         raise ConfigError(f"there is no {kind} '{name}'{did_you_mean(name, names(kind))}")

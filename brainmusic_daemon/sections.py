@@ -114,6 +114,24 @@ class BaselineConfig(Section):
     settle_s: float = Field(10.0, ge=0, description="good signal needed before the state is 'good', s")
 
 
+class SwapConfig(Section):
+    """How another mapper takes over while the music plays, and what it may cost."""
+
+    fade_s: float = Field(0.5, ge=0, le=60, description="cross-fade from one mapper to the next, s")
+    budget_ms: float = Field(5.0, gt=0, le=50, description="time per tick for a mapper that may be slow, ms")
+    try_s: float = Field(10.0, ge=0, le=60, description="try a new mapper on so much of what was just played, s")
+    watch: bool = Field(True, description="take up files when they are saved")
+
+
+class SceneConfig(Section):
+    """A mapper, a preset and how they sound, to be recalled under one name."""
+
+    mapper: str | dict[str, Any] = Field("", description="as for `brainmusic swap`, or a table; empty: stays")
+    preset: str = Field("", description="a preset of the project, or the path of a TOML file; empty: stays")
+    fade_s: float | None = Field(None, ge=0, le=60, description="cross-fade, s; default: swap.fade_s")
+    help: str = Field("", description="what it is for")
+
+
 SECTIONS: Mapping[str, type[Section]] = {
     "session": SessionConfig,
     "features": FeaturesConfig,
@@ -121,4 +139,5 @@ SECTIONS: Mapping[str, type[Section]] = {
     "artifacts": ArtifactsConfig,
     "baseline": BaselineConfig,
     "music": MusicConfig,
+    "swap": SwapConfig,
 }

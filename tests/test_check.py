@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_another_mapper_is_described_by_its_controls() -> None:
         controls = (CONTROL["tempo"],)
 
     made = config.resolve({"source": {"kind": "recording", "path": "some.xdf"}, "output": {"osc": {}}})
-    object.__setattr__(made, "mapper", Other())
+    made = replace(made, choice=replace(made.choice, mapper=Other()))  # type: ignore[arg-type]
     found = describe.describe(made)
     assert [drive.control.name for drive in found.drives] == ["tempo"] and found.drives[0].source == ""
     assert "50 to 150 BPM" in text(found)

@@ -51,7 +51,7 @@ def test_the_bands_and_the_features_that_are_shown_are_one_row_of_100_columns() 
     session.pipeline.prepare(StreamInfo("new", ("Fp1", "Fp2", "O1", "O2"), 250.0))
     bank = session.pipeline.bank
     assert bank is not None
-    values = {control.name: control.rest for control in session.pipeline.controls}
+    values = {control.name: control.rest for control in session.pipeline.host.controls}
     now = Features(1.0, 1.0, bank.names, np.full(len(bank.names), 0.5), bank.index, ("Cz",), np.ones(1), State.GOOD)
     session.frame = Frame(1.0, 0, now, Controls(1.0, values))
     look = status.snapshot(daemon)
@@ -77,7 +77,7 @@ def test_the_last_frame_of_the_headset_before_explains_nothing() -> None:
     daemon = Daemon(configuration.load())
     session = daemon.session
     session.pipeline.prepare(StreamInfo("new", ("Fp1", "Fp2", "O1", "O2"), 250.0))
-    values = {control.name: control.rest for control in session.pipeline.controls}
+    values = {control.name: control.rest for control in session.pipeline.host.controls}
     old = Features(1.0, 1.0, ("alpha",), np.array([0.5]), {"alpha": 0}, ("Cz",), np.ones(1), State.GOOD)
     session.frame = Frame(1.0, 0, old, Controls(1.0, values))
     assert {driven.cause for driven in status.snapshot(daemon).drives} == {""}

@@ -110,10 +110,10 @@ def test_a_silent_source_rests_the_music_within_a_second_and_it_returns_by_itsel
     by_time = {round(frame.time, 2): frame for frame in frames}
     assert by_time[14.9].features.state is State.GOOD
     assert by_time[16.0].features.state is State.LOST
-    rest = {control.name: control.rest for control in session.pipeline.controls}
+    rest = {control.name: control.rest for control in session.pipeline.host.controls}
     resting = by_time[19.9].controls
     for name, value in rest.items():
-        control = next(control for control in session.pipeline.controls if control.name == name)
+        control = next(control for control in session.pipeline.host.controls if control.name == name)
         assert abs(resting[name] - value) < 0.05 * (control.high - control.low), name
     assert by_time[20.9].features.state is not State.LOST
     assert by_time[28.0].features.state is State.GOOD
@@ -124,7 +124,7 @@ def test_a_silent_source_rests_the_music_within_a_second_and_it_returns_by_itsel
 def test_the_glide_has_no_step() -> None:
     """Between two ticks no control moves further than its contract allows, whatever the source does."""
     frames, session = frames_of(Script(pink(30 * 250, 8, 250.0), [(8.0, 11.0), (15.0, 16.5)]), 29)
-    for control in session.pipeline.controls:
+    for control in session.pipeline.host.controls:
         values = np.array([frame.controls[control.name] for frame in frames])
         assert np.abs(np.diff(values)).max() <= control.slew * 0.02 + 1e-9, control.name
         assert values.min() >= control.low

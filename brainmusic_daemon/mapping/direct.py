@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ class Direct:
     With no routes the default wiring plays.  Routes that all leave out `from` adjust the default wiring; as soon as one
     has it, the routes are exactly those that are written.
     """
+
+    bounded: ClassVar[bool] = True
 
     routes: Routes = field(default_factory=dict)
 

@@ -65,6 +65,7 @@ class Daemon:
         if self._tick_thread.is_alive():
             self._tick_thread.join(timeout=2.0)
         self.host.stop()
+        self.session.pipeline.host.leave()
         self.session.acquisition.stop()
 
     def _watch(self, stop: threading.Event, seconds: float | None, watch: Callable[[], None]) -> None:

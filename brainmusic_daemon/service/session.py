@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,11 +17,14 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon import features
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.supervisor import Acquisition
-from brainmusic_daemon.api import Clock, Frame, Output, Source, State, StreamInfo
+from brainmusic_daemon.api import Clock, Features, Frame, Output, Source, State, StreamInfo
+from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank, montage
 from brainmusic_daemon.jit import fill_cache
+from brainmusic_daemon.mapping.host import Report
 from brainmusic_daemon.pipeline import Pipeline, derived
+from brainmusic_daemon.service.journal import Journal
 from brainmusic_daemon.service.metrics import Histogram
 
 _log = logging.getLogger(__name__)
@@ -50,17 +55,22 @@ class Session:
             groups=partial(montage.groups, montage=config.features.montage, named=config.features.regions),
             silence_s=config.session.silence_s,
         )
-        self.pipeline = Pipeline(config)
+        self.journal = Journal(clock)
+        self.pipeline = Pipeline(config, live=not isinstance(clock, VirtualClock))
         self.outputs: Sequence[Output] = ()  # open ones; replaced as a whole
         self.output_failures = 0
         self.latency = Histogram()  # newest sample → all outputs were handed the frame
         self.frame: Frame | None = None  # newest
+        self.recent: deque[Features] = deque(maxlen=round(config.swap.try_s / config.tick))  # to try mappers on
+        self.reported: Callable[[Report], None] = lambda report: None  # whoever wants to know too
         self._attached: _Attached | None = None
         self._ticking = False
         self._look_at = 0.0
 
     def attach(self) -> bool:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
+        if self.pipeline.host.reports or self.pipeline.host.dropped:
+            self._hear()
         generation, info, ring = self.acquisition.setup
         if ring is None or info is None or (self._attached and self._attached.generation == generation):
             if self.acquisition.arrival >= self._look_at:  # a few times a second is soon enough
@@ -76,6 +86,20 @@ class Session:
         self._attached = _Attached(generation, ring, self.pipeline.n_taps)
         self._say()
         return True
+
+    def _hear(self) -> None:
+        """Tell what became of the mappers, and write it down."""
+        reports, dropped = self.pipeline.host.reports, self.pipeline.host.dropped
+        while dropped:
+            dropped.popleft().leave()
+        while reports:
+            report = reports.popleft()
+            _log.log(logging.WARNING if report.fault else logging.INFO, "%s", report)
+            time = report.time if report.time > -math.inf else None
+            self.journal.note("mapper", report.plays, text=report.fault, time=time)
+            if report.fault:
+                report.seat.leave()
+            self.reported(report)
 
     def _say(self) -> None:
         for remark in self.pipeline.remarks():
@@ -98,6 +122,8 @@ class Session:
                 output.send(frame)
             except Exception:  # noqa: BLE001 - a plug-in that breaks its promise must not stop the others
                 self.output_failures += 1
+        if frame.features.names:
+            self.recent.append(frame.features)
         if frame.features.state is not State.LOST:
             self.latency.add(self.clock.now() - frame.features.sample_time)
         self.frame = frame

@@ -57,7 +57,7 @@ def snapshot(daemon: Daemon) -> Status:
         for (feature, control), share in session.pipeline.explain(features).items():
             if abs(share) > causes.get(control, (0.0, ""))[0]:
                 causes[control] = (abs(share), f"{feature} {'↑' if features[feature] >= 0.5 else '↓'}")
-    driven = [control.name for control in session.pipeline.mapper.controls]
+    driven = [control.name for control in session.pipeline.host.playing.controls]
     return Status(
         seconds=frame.time,
         state=str(features.state) if session.acquisition.seen and features.names else "waiting",
