@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -84,6 +84,7 @@ class Acquisition:
         self.error: BrainmusicError | None = None  # why there are no samples now; None while they come
         self.seen = False  # whether samples ever came
         self.last_message = ""
+        self.tap: Callable[[StreamInfo, Chunk], None] | None = None  # hears every chunk as the source delivered it
         self._source, self._clock, self._window_s = source, clock, window_s
         self._channels, self._exclude, self._groups = tuple(channels), tuple(exclude), groups
         self._name = type(source).__module__.rpartition(".")[2]
@@ -91,7 +92,7 @@ class Acquisition:
         self._counts = dict.fromkeys((*COUNTERS, "reconnects"), 0)
         self._timeline: Timeline | None = None
         self._picks: list[int] | None = None  # None: all channels as they come
-        self._n_source = 0  # channels the source delivers
+        self._delivered = StreamInfo("", (), 0.0)  # all that the source delivers, before channels are picked
         # a recording holds its gaps: opened again it would begin anew, so it says `reopen_on_silence = False`
         self._reopens = bool(getattr(source, "reopen_on_silence", True))
         self._is_open = self._reopened = False
@@ -225,8 +226,8 @@ class Acquisition:
         if not (math.isfinite(info.samplerate) and info.samplerate > 0):
             raise ConfigError(f"source '{self._name}' states a rate of {info.samplerate} Hz; it must be above 0")
         picks = select(info.channels, self._channels, self._exclude, self._groups)
-        self._n_source = len(info.channels)
-        self._picks = None if picks == list(range(self._n_source)) else picks
+        self._delivered = info
+        self._picks = None if picks == list(range(len(info.channels))) else picks
         if self._picks is not None:
             info = replace(info, channels=tuple(info.channels[i] for i in picks))
         old = self.setup
@@ -246,11 +247,15 @@ class Acquisition:
 
     def _take(self, chunk: Chunk, now: float) -> None:
         assert self._timeline is not None
-        if chunk.samples.shape != (len(chunk.times), self._n_source):
+        announced = (len(chunk.times), len(self._delivered.channels))
+        if chunk.samples.shape != announced:
             raise SourceLost(
                 f"source '{self._name}' delivered an array of shape {chunk.samples.shape} "
-                f"where {(len(chunk.times), self._n_source)} was announced"
+                f"where {announced} was announced"
             )
+        tap = self.tap
+        if tap is not None:
+            tap(self._delivered, chunk)
         if self._picks is not None:
             chunk = Chunk(chunk.samples[:, self._picks], chunk.times, chunk.first)
         if not self._timeline.push(chunk, now):

@@ -25,6 +25,7 @@ from brainmusic_daemon.jit import fill_cache
 from brainmusic_daemon.mapping.host import Report
 from brainmusic_daemon.pipeline import Pipeline, derived
 from brainmusic_daemon.service.journal import Journal
+from brainmusic_daemon.service.journal import Journal
 from brainmusic_daemon.service.metrics import Histogram
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Session:
         self.output_failures = 0
         self.latency = Histogram()  # newest sample → all outputs were handed the frame
         self.frame: Frame | None = None  # newest
+        self.tap: Callable[[Frame], None] | None = None  # hears every frame, in the tick: must neither block nor raise
         self.recent: deque[Features] = deque(maxlen=round(config.swap.try_s / config.tick))  # to try mappers on
         self.reported: Callable[[Report], None] = lambda report: None  # whoever wants to know too
         self._attached: _Attached | None = None
@@ -122,6 +124,9 @@ class Session:
                 output.send(frame)
             except Exception:  # noqa: BLE001 - a plug-in that breaks its promise must not stop the others
                 self.output_failures += 1
+        tap = self.tap
+        if tap is not None:
+            tap(frame)
         if frame.features.names:
             self.recent.append(frame.features)
         if frame.features.state is not State.LOST:
