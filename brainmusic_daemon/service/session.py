@@ -25,7 +25,6 @@ from brainmusic_daemon.jit import fill_cache
 from brainmusic_daemon.mapping.host import Report
 from brainmusic_daemon.pipeline import Pipeline, derived
 from brainmusic_daemon.service.journal import Journal
-from brainmusic_daemon.service.journal import Journal
 from brainmusic_daemon.service.metrics import Histogram
 
 _log = logging.getLogger(__name__)
