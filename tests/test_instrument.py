@@ -165,6 +165,25 @@ def test_latents_beyond_those_of_the_synth_stay_at_zero(tmp_path: Path) -> None:
     assert engine.instrument._latents.tolist() == [0.5] * 8 + [0.0] * 4
 
 
+def test_latents_of_a_mapper_reach_every_dimension_in_the_models_own_unit(tmp_path: Path) -> None:
+    engine = playing(load(export(tmp_path, Tone(latents=12)), RATE), scale=2.0)
+    assert engine.instrument is not None
+    driven = {f"latent.{i}": (i - 6) / 4 for i in range(14)}  # two more than the model has
+    engine.control({**PURE, **driven, "latent.3": math.nan, "latent.4": 1e9})
+    engine.render(RATE // 2)
+    assert engine.instrument._latents.tolist() == [-1.5, -1.25, -1.0, 0.0, 10.0, *((i - 6) / 4 for i in range(5, 12))]
+
+
+def test_a_latent_of_a_mapper_is_heard_and_gives_way_to_the_timbre_space(tone: Path) -> None:
+    engine = playing(load(tone, RATE), scale=1.0)
+    engine.control({**PURE, "latent.0": 1.0})
+    engine.render(RATE // 2)
+    assert pitch(engine.render(RATE)) == pytest.approx(600.0, rel=0.004)
+    engine.control({**PURE, "latent.0": 0.0, "z.0": -1.0})  # another mapper: what was driven rests
+    engine.render(RATE // 2)
+    assert pitch(engine.render(RATE)) == pytest.approx(150.0, rel=0.004)
+
+
 @pytest.mark.parametrize("own", [44_100, 48_000, 32_000])
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
 def test_a_model_keeps_its_pitch_at_any_rate(tmp_path: Path, own: int, rate: int) -> None:

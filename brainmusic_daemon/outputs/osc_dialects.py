@@ -10,7 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from brainmusic_daemon.api import Features, FloatArray, Frame, State
+from brainmusic_daemon.api import Features, FloatArray, Frame, State, Words
+from brainmusic_daemon.outputs import osc_words
 from brainmusic_daemon.outputs.osc_encoding import Layout, Message, escape, floats_in, int32, unique
 
 SUMMARY = "summary"  # the word that stands for every feature that is neither raw nor of a single channel
@@ -28,6 +29,9 @@ class Dialect(Protocol):
 
     def events(self, frame: Frame, due: bool, changed: bool, beat: bool) -> list[Message]:
         """Return what is no state in floats; `changed` and `beat`: the state is to be told, the second is over."""
+
+    def words(self, words: Words | None, before: Words | None, whole: bool) -> list[Message]:
+        """Return what is said now, as far as it is news against `before`; all of it where `whole`."""
 
     def notes(self, frame: Frame) -> list[tuple[float, Message]]:
         """Return the notes with their onsets in session seconds, in order."""
@@ -82,7 +86,7 @@ class Brainmusic:
         chosen, idle = select(features, self.features)
         places = np.array(sorted(features.index[name] for name in chosen), dtype=np.intp)
         controls = _matching([*frame.controls.values], self.controls)
-        latents = [name for name in controls if name.startswith("z.")]
+        latents = _latents(controls)
         wanted = [f"/brainmusic/feature/{features.names[place]}" for place in places]
         wanted += [f"/brainmusic/control/{name}" for name in controls]
         safe = [_safe(address) for address in wanted]
@@ -123,12 +127,24 @@ class Brainmusic:
             found.append(("/brainmusic/heartbeat", (int32(frame.number),)))
         return found
 
+    def words(self, words: Words | None, before: Words | None, whole: bool) -> list[Message]:
+        return osc_words.messages(words, before, whole)
+
     def notes(self, frame: Frame) -> list[tuple[float, Message]]:
         found: list[tuple[float, Message]] = []
         for note in frame.notes:
             pitch = round(min(max(note.pitch, 0.0), 127.0)) if math.isfinite(note.pitch) else note.pitch
             found.append((note.time, ("/brainmusic/note", (pitch, _float32(note.velocity), _float32(note.duration)))))
         return found
+
+
+def _latents(controls: Sequence[str]) -> list[str]:
+    """Return the latents in order of their numbers: an outside model's where there are any, else the synth's own."""
+    for head in ("latent.", "z."):
+        found = [name for name in controls if name.startswith(head) and name[len(head) :].isdecimal()]
+        if found:
+            return sorted(found, key=lambda name: int(name.partition(".")[2]))
+    return []
 
 
 def _float32(number: float) -> float:
@@ -179,6 +195,9 @@ class Muse:
             found.append(("/muse/elements/touching_forehead", (int(worn),)))
         return found
 
+    def words(self, words: Words | None, before: Words | None, whole: bool) -> list[Message]:
+        return []
+
     def notes(self, frame: Frame) -> list[tuple[float, Message]]:
         return []
 
@@ -205,6 +224,9 @@ class Wekinator:
         return Layout(("/wek/inputs",) if count else (), (count,) if count else (), gather, tuple(remarks))
 
     def events(self, frame: Frame, due: bool, changed: bool, beat: bool) -> list[Message]:
+        return []
+
+    def words(self, words: Words | None, before: Words | None, whole: bool) -> list[Message]:
         return []
 
     def notes(self, frame: Frame) -> list[tuple[float, Message]]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from brainmusic_daemon.api import ConfigError, Frame, State
+from brainmusic_daemon.api import ConfigError, Frame, State, Words
 from brainmusic_daemon.outputs.osc_dialects import SUMMARY, Brainmusic, Dialect, Muse, Wekinator
 from brainmusic_daemon.outputs.osc_encoding import Batch, Layout, Message
 
@@ -52,6 +52,7 @@ class Encoder:
     _key: tuple[object, ...] = field(default=(), init=False)
     _layout: Layout | None = field(default=None, init=False)
     _state: State | None = field(default=None, init=False)
+    _words: Words | None = field(default=None, init=False)  # as they were told last
     _next: float = field(default=-math.inf, init=False)
     _next_beat: float = field(default=-math.inf, init=False)
 
@@ -67,7 +68,11 @@ class Encoder:
             self._next_beat = _following(self._next_beat, self.heartbeat_s, frame.time)
         changed = frame.features.state != self._state
         self._state = frame.features.state
-        events = tuple(e for e in self.dialect.events(frame, due, changed, beat) if self._passes(e))
+        found = self.dialect.events(frame, due, changed, beat)
+        if beat or (due and frame.words is not self._words):
+            found += self.dialect.words(frame.words, self._words, beat)
+            self._words = frame.words
+        events = tuple(event for event in found if self._passes(event))
         notes = tuple(note for note in self.dialect.notes(frame) if self._passes(note[1])) if frame.notes else ()
         if not due:
             return Batch(layout, False, _EMPTY, None, events, notes)

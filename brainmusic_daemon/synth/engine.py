@@ -83,6 +83,8 @@ class Engine:
         """
         self._row[0], self._row[1] = frame, at.SET_TARGETS
         self.voicing.write(controls, self._row[2:])
+        if self.instrument is not None:
+            self.instrument.follow(controls)
         return self._push_row()
 
     def note_on(

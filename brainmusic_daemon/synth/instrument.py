@@ -7,6 +7,7 @@ late callback.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -26,9 +27,10 @@ Array = npt.NDArray[np.float64]
 
 _log = logging.getLogger(__name__)
 
-DRIVEN = 8  # latents that z.0 … z.7 drive; a model's further ones stay at 0
+DRIVEN = 8  # latents that z.0 … z.7 can drive
 JITTER_S = 0.02  # how late a worker of a busy process may be
 POLL_S = 0.004
+FAR = 10.0  # standard deviations: no decoder has learned anything out there
 
 
 class Instrument:
@@ -41,6 +43,8 @@ class Instrument:
         self._engine, self._write = engine, instrument_ring.write_ring
         self._resampler = Resampler(model.samplerate, engine.samplerate)
         self._latents = np.zeros(model.latents)
+        self._driven = np.zeros(model.latents)  # latent.<n>; written by the tick, single words
+        self._names = {f"latent.{i}": i for i in range(model.latents)}
         self._number = 0  # chunks decoded
         self._failed = 0
         self._stop = threading.Event()
@@ -111,9 +115,7 @@ class Instrument:
 
     def _step(self) -> None:
         """Decode one chunk, on the way from the last latents to those of now, and append it."""
-        values, goal = self._engine.voicing.values, np.zeros(self.model.latents)
-        for i in range(min(DRIVEN, self.model.latents)):
-            goal[i] = self.scale * values[f"z.{i}"]
+        goal = self._goal()
         steps = self.model.steps
         way = (np.arange(1, steps + 1) / steps)[:, None]
         latents, self._latents = self._latents + (goal - self._latents) * way, goal
@@ -126,3 +128,20 @@ class Instrument:
             sound = np.zeros((steps * self.model.ratio, 2))
         self._number += 1
         self._write(self._engine.floats, self._engine.integers, self._resampler(sound))
+
+    def follow(self, controls: Mapping[str, float]) -> None:
+        """Take up `latent.<n>` from the controls; not finite or missing keeps the last value."""
+        for name in self._names.keys() & controls.keys():
+            if math.isfinite(value := controls[name]):
+                self._driven[self._names[name]] = min(max(value, -FAR), FAR)
+
+    def _goal(self) -> Array:
+        """Return the latents of now: `latent.<n>`, in the model's own unit, plus z.0 … z.7 times `scale`.
+
+        A mapper drives the one or the other, and the other rests at 0, where it is also while mappers are swapped: so
+        their sum follows who drives, and glides from the one to the other.  What nobody drives is 0.
+        """
+        goal, values = self._driven.copy(), self._engine.voicing.values
+        for i in range(min(DRIVEN, self.model.latents)):
+            goal[i] += self.scale * values[f"z.{i}"]
+        return goal
