@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ class Choice:
 
 def make(name: str, table: Mapping[str, Any], folder: Path | None, where: str = "mapper") -> Choice:
     """Make the mapper of a `[mapper]` table.  Raises SettingErrors with all that is wrong."""
-    from brainmusic_daemon.mapping import adjust
+    from brainmusic_daemon.mapping.adjust import Adjustments
 
     if not isinstance(table, Mapping):
         raise registry.SettingErrors([(where, f"is a table: write [{where}]")])
@@ -38,26 +38,25 @@ def make(name: str, table: Mapping[str, Any], folder: Path | None, where: str = 
     kind = settings.pop("kind")
     if not isinstance(kind, str):
         raise registry.SettingErrors([(where, f'needs kind = "…": one of {", ".join(registry.names("mapper"))}')])
-    problems: list[tuple[str, str]] = []
-    mapper, adjustments = None, adjust.Adjustments()
-    try:
-        adjustments = adjust.read(settings.pop("adjust", {}), f"{where}.adjust")
-    except registry.SettingErrors as error:
-        problems += error.problems
-    try:
-        mapper = registry.build("mapper", kind, settings, where)
-    except registry.SettingErrors as error:
-        problems += error.problems
-    if problems or mapper is None:
-        raise registry.SettingErrors(problems)
-    known = {control.name for control in mapper.controls}
-    for control in adjustments.shapings:
-        if control not in known:
-            hint = registry.did_you_mean(control, [*known])
-            problems.append((f"{where}.adjust.{control}", f"mapper '{kind}' does not drive it{hint}"))
+    settings.pop("adjust", None)
+    mapper = registry.build("mapper", kind, settings, where)
+    return adjusted(Choice(name or Path(kind).name, table, folder, mapper, Adjustments()), table, where)
+
+
+def adjusted(choice: Choice, table: Mapping[str, Any], where: str = "mapper") -> Choice:
+    """Return `choice` with the adjustments of `table`, the same mapper otherwise.  Raises SettingErrors."""
+    from brainmusic_daemon.mapping import adjust
+
+    adjustments = adjust.read(table.get("adjust", {}), f"{where}.adjust")
+    known = [control.name for control in choice.mapper.controls]
+    problems = [
+        (f"{where}.adjust.{control}", f"'{choice.name}' does not drive it{registry.did_you_mean(control, known)}")
+        for control in adjustments.shapings
+        if control not in known
+    ]
     if problems:
         raise registry.SettingErrors(problems)
-    return Choice(name or kind, table, folder, mapper, adjustments)
+    return replace(choice, table=table, adjustments=adjustments)
 
 
 def located(table: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

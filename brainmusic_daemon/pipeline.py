@@ -15,7 +15,9 @@ from brainmusic_daemon.features import bank
 from brainmusic_daemon.mapping.adjust import Adjustments
 from brainmusic_daemon.mapping.host import Host
 from brainmusic_daemon.mapping.seat import Budget, Seat
+from brainmusic_daemon.music.preset import Preset
 from brainmusic_daemon.music.score import Score
+from brainmusic_daemon.music.score import follow as follow_on
 from brainmusic_daemon.sections import FeaturesConfig
 
 
@@ -42,7 +44,7 @@ class Pipeline:
         self.host = Host(self.seat(config.choice), fallback, config.tick)
         self.score = Score(config.preset, config.music.seed, config.tick)
         self.bank: bank.FeatureBank | None = None
-        self._next_score: Score | None = None
+        self._next: tuple[Preset, int] | None = None  # to be played from the next tick on
         self._number = 0
 
     def seat(self, choice: Choice) -> Seat:
@@ -53,6 +55,7 @@ class Pipeline:
         """Get ready for a stream: design its kernels, start its baseline anew.  Some ms; not for the tick."""
         made = bank.build(info, self.config, derived(self.config.features))
         self.host.prepare(made.names)
+        made.remarks += self.host.playing.remarks
         self.bank = made  # last: from here on a tick uses it
 
     def improve(self) -> None:
@@ -84,14 +87,15 @@ class Pipeline:
         nothing = np.zeros(0)
         return self._frame(Features(time, -math.inf, (), nothing, {}, (), nothing, State.LOST), follow=0.0)
 
-    def play(self, score: Score) -> None:
-        """Let another score go on from the next tick.  From any thread."""
-        self._next_score = score
+    def play(self, preset: Preset, seed: int) -> None:
+        """Let another preset go on where this one stands, from the next tick on.  From any thread."""
+        self._next = preset, seed
 
     def _frame(self, features: Features, follow: float) -> Frame:
         """Map, glide towards rest by what the gate says, smooth, and play."""
-        if self._next_score is not None:
-            self.score, self._next_score = self._next_score, None
+        if self._next is not None:
+            (preset, seed), self._next = self._next, None
+            self.score = follow_on(self.score, preset, seed)
         held = features.state in (State.HELD, State.LOST, State.RESTING)
         controls = Controls(features.time, self.host.step(features, follow, held))
         notes = self.score.advance(features.time, controls.values, follow)

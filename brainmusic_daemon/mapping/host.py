@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from brainmusic_daemon.api import CONTROLS, Control, Features, Words
+from brainmusic_daemon.mapping.adjust import Adjustments
 from brainmusic_daemon.mapping.seat import Fault, Seat
 from brainmusic_daemon.mapping.smoothing import Smoother
 
@@ -52,6 +53,7 @@ class Host:
         self._tick = tick
         self._previous: Seat | None = None  # steps in first
         self._pending: tuple[Seat, float] | None = None
+        self._adjustments: tuple[Seat, Adjustments] | None = None
         self._old: Seat | None = None  # heard until the fade is over; None: the values that it left
         self._left: Mapping[str, float] = {}
         self._fade, self._faded = 0, 0  # length in ticks, and how many are over
@@ -81,6 +83,10 @@ class Host:
         """Let `seat` play from the next tick on.  From any thread."""
         self._pending = seat, fade_s
 
+    def adjust(self, seat: Seat, adjustments: Adjustments) -> None:
+        """Change how the controls of `seat`, if it still plays, are shaped from the next tick on.  From any thread."""
+        self._adjustments = seat, adjustments
+
     def step(self, features: Features, follow: float, held: bool) -> dict[str, float]:
         """Return this tick's controls, smoothed.
 
@@ -88,6 +94,11 @@ class Host:
         """
         if self._pending is not None and features.names:
             self._take_up(features)
+        if self._adjustments is not None:
+            (seat, adjustments), self._adjustments = self._adjustments, None
+            seat.adjust(adjustments)
+            if seat is self.playing:
+                self.smoother = self._smoother(seat)
         if not held:
             self._targets.update(self._map(features))
         targets = self._targets

@@ -42,6 +42,7 @@ class Seat:
         self.controls: tuple[Control, ...] = tuple(mapper.controls)
         self.smoothing: Mapping[str, Smoothing] = adjustments.smoothing(self.controls, getattr(mapper, "smoothing", {}))
         self.names: tuple[str, ...] | None = None  # features it is prepared for
+        self.quiet = False  # a knob was turned: no news
         self.fault = ""  # why it no longer plays
         self.late = 0  # calls in a row
         self.values: Values = {control.name: control.rest for control in self.controls}  # newest
@@ -84,6 +85,20 @@ class Seat:
         self.late = self.late + 1 if watch and time.thread_time() - begun > self.budget.call_s else 0
         self.values = self._checked(values)
         return self.values
+
+    def trial(self, features: Features) -> None:
+        """Map in the calling thread, checked but not timed: not while it plays.  Raises Fault."""
+        try:
+            values = self.mapper.map(features)
+        except BaseException as error:
+            raise Fault(told(error, self.files)) from error
+        self.values = self._checked(values)
+
+    def adjust(self, adjustments: Adjustments) -> None:
+        """Take up other adjustments of the same mapper; the tick's, between two calls of `map`."""
+        self.adjustments = adjustments
+        self.smoothing = adjustments.smoothing(self.controls, getattr(self.mapper, "smoothing", {}))
+        self._reshape = adjustments.functions(self.controls)
 
     def _checked(self, values: Values) -> Values:
         try:

@@ -14,7 +14,9 @@ from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
+from brainmusic_daemon.service.mappers import Mappers
 from brainmusic_daemon.service.metrics import Histogram
+from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.session import Session, warm_up
 from brainmusic_daemon.service.ticker import Ticker
 
@@ -31,8 +33,10 @@ class Daemon:
         self.config = config
         self.clock = WallClock()
         self.session = Session(config, self.clock)
+        self.recorder = Recorder(self.session)
         self.ticker = Ticker(self.clock, config.tick, self.session.tick)
         self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
+        self.mappers = Mappers(self.session)
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
         self._stop_ticking = threading.Event()
@@ -59,8 +63,10 @@ class Daemon:
         self.host.start()
         self._tick_thread.start()
         self._warming.start()
+        self.mappers.start()
 
     def _stop(self) -> None:
+        self.mappers.stop()
         self._stop_ticking.set()
         if self._tick_thread.is_alive():
             self._tick_thread.join(timeout=2.0)

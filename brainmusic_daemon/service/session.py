@@ -95,6 +95,8 @@ class Session:
             dropped.popleft().leave()
         while reports:
             report = reports.popleft()
+            if report.seat.quiet and not report.fault:
+                continue
             _log.log(logging.WARNING if report.fault else logging.INFO, "%s", report)
             time = report.time if report.time > -math.inf else None
             self.journal.note("mapper", report.plays, text=report.fault, time=time)

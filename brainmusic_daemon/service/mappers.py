@@ -1,0 +1,281 @@
+"""What the artist asks for in; mappers and presets made, tried and handed to the tick out, and what played before kept.
+
+Everything slow happens in one thread of its own: load, prepare, try on what was just played, hand over.  What does not
+pass is refused with one line, and the music goes on as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from brainmusic_daemon import choice, registry
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.choice import Choice
+from brainmusic_daemon.mapping.host import Report
+from brainmusic_daemon.mapping.seat import Fault, Seat
+from brainmusic_daemon.music import preset as presets
+from brainmusic_daemon.service import edits
+from brainmusic_daemon.service.errands import Errands, Ticket
+from brainmusic_daemon.service.history import History, Step
+from brainmusic_daemon.service.session import Session
+from brainmusic_daemon.service.tryout import bounded, try_on
+from brainmusic_daemon.service.watcher import Watcher
+
+_log = logging.getLogger(__name__)
+
+EDIT_FADE_S = 0.05
+_RETRY_S = (5.0, 15.0, 45.0)  # after a mapper was too slow: the machine may have been busy
+
+
+class Mappers:
+    """Takes requests from any thread; `start` and `stop` are the daemon's."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        config = session.config
+        chosen, music = config.choice, config.music
+        self.history = History(Step(chosen.name, chosen.table, chosen.folder, music.preset, music.seed, "start"))
+        self._choice = chosen  # what the step in force was made to
+        self._file: Mapping[str, Any] = config.tables  # what the configuration's file said last
+        self._errands = Errands(self._refused)
+        self._turned: dict[tuple[str, str], Any] = {}  # edits that wait: the newest value of each counts
+        self._lock = threading.Lock()
+        self._slow = 0  # times in a row that the mapper was too slow
+        self._watcher = Watcher(self._saved) if config.swap.watch else None
+
+    def start(self) -> None:
+        """Begin to take requests, and to watch the files of what plays."""
+        self.session.reported = self._reported
+        self._errands.start()
+        if self._watcher is not None:
+            self._watch()
+            self._watcher.start()
+
+    def stop(self) -> None:
+        """Take no more requests.  Never raises; a mapper that is still being prepared is left behind."""
+        if self._watcher is not None:
+            self._watcher.stop()
+        self._errands.stop()
+
+    @property
+    def refusals(self) -> int:
+        """How much was asked for and not taken up."""
+        return self._errands.refusals
+
+    # --- requests, from any thread ------------------------------------------------------------------------------------
+
+    def load(self, text: str, fade_s: float | None = None) -> Ticket:
+        """Swap to a mapper: a kind, a file, a bundled configuration, or a scene."""
+        if text in self.session.config.scenes:
+            return self.scene(text, fade_s)
+
+        def work() -> str:
+            name, table, folder = choice.read(text, self.session.config.folder)
+            return self._go(self._step(name=name, table=table, folder=folder, origin="swap"), fade_s)
+
+        return self._errands.ask(work)
+
+    def scene(self, name: str, fade_s: float | None = None) -> Ticket:
+        """Recall a scene of the configuration: its mapper and its preset, with its fade."""
+
+        def work() -> str:
+            config = self.session.config
+            if name not in config.scenes:
+                raise ConfigError(f"there is no scene '{name}'{registry.did_you_mean(name, [*config.scenes])}")
+            scene, step = config.scenes[name], self._step(origin=f"scene {name}")
+            if isinstance(scene.mapper, dict):
+                step = replace(step, name=name, table=scene.mapper, folder=config.folder)
+            elif scene.mapper:
+                found, table, folder = choice.read(scene.mapper, config.folder)
+                step = replace(step, name=found, table=table, folder=folder)
+            step = replace(step, preset=scene.preset or step.preset)
+            said = self._go(step, scene.fade_s if fade_s is None else fade_s)
+            self.session.journal.note("scene", name)
+            return f"scene '{name}': {said}"
+
+        return self._errands.ask(work)
+
+    def preset(self, name: str) -> Ticket:
+        """Play another preset with the same mapper."""
+        return self._errands.ask(lambda: self._go(self._step(preset=name, origin="preset"), None))
+
+    def edit(self, control: str, setting: str, value: Any) -> Ticket:
+        """Turn one knob of one control (see `edits.SETTINGS`); of many turns the newest counts."""
+        with self._lock:
+            waiting = bool(self._turned)
+            self._turned[control, setting] = value
+        if not waiting:
+            return self._errands.ask(self._edit)
+        ticket = Ticket()
+        ticket.close(True, f"{control} {setting} = {value}")
+        return ticket
+
+    def undo(self) -> Ticket:
+        """Go back one step of the history."""
+        return self._errands.ask(lambda: self._go_back(-1))
+
+    def redo(self) -> Ticket:
+        """Take back an undo."""
+        return self._errands.ask(lambda: self._go_back(+1))
+
+    def save(self, path: str = "") -> Ticket:
+        """Write mapper and preset as they are now into the configuration's file, or into another one."""
+        return self._errands.ask(lambda: self._save(path))
+
+    def reload(self) -> Ticket:
+        """Read the configuration's file again and take up its mapper and preset."""
+        return self._errands.ask(lambda: self._read_again(always=True))
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _step(self, **changes: Any) -> Step:
+        return replace(self.history.step, time=self.session.clock.now(), **changes)
+
+    def _refused(self, error: Exception) -> str:
+        return f"not taken up: {error}; '{self.session.pipeline.host.playing.name}' plays on"
+
+    def _go(self, step: Step, fade_s: float | None) -> str:
+        """Play what `step` says, and remember it."""
+        said = self._play(step, fade_s)
+        if step.origin != "retry":
+            self.history.remember(step)
+            self._slow = 0
+            self._errands.forget_later()
+        self._watch()
+        return said
+
+    def _go_back(self, by: int) -> str:
+        said = self._play(self.history.beside(by), None)
+        self.history.move(by)
+        self._watch()
+        return f"{'undone' if by < 0 else 'done again'}: {said}"
+
+    def _play(self, step: Step, fade_s: float | None) -> str:
+        """Make, prepare and try what `step` says; hand it to the tick.  What it raises leaves all as it was."""
+        session, now = self.session, self.history.step
+        config, pipeline = session.config, session.pipeline
+        said = []
+        preset = None
+        if (step.preset, step.seed) != (now.preset, now.seed):
+            preset = presets.load(_beside(step.preset, config.folder))
+            said.append(f"preset '{step.preset}' plays")
+        if step.table is not now.table or step.origin in ("swap", "file", "retry"):
+            made = bounded(lambda: choice.make(step.name, step.table, step.folder), f"loading '{step.name}'")
+            seat = self._tried(made)
+            fade = config.swap.fade_s if fade_s is None else fade_s
+            pipeline.host.install(seat, fade)
+            self._choice = made
+            said.append(f"mapper '{step.name}' fades in over {fade:g} s" if fade else f"mapper '{step.name}' plays")
+        if preset is not None:
+            pipeline.play(preset, step.seed)
+            session.journal.note("preset", step.preset)
+        return ", ".join(said) or "nothing to change"
+
+    def _tried(self, made: Choice, all_of_it: bool = True) -> Seat:
+        """Return the mapper's seat, ready to be installed.  Before there is a headset, that is when one comes."""
+        session = self.session
+        seat, bank = session.pipeline.seat(made), session.pipeline.bank
+        if bank is None:
+            return seat
+        played = list(session.recent)[0 if all_of_it else -1 :]
+        try:
+            bounded(lambda: try_on(seat, bank.names, session.config.tick, played), f"trying '{made.name}'")
+        except Fault as fault:
+            seat.leave()
+            raise Fault(f"'{made.name}' {fault}") from fault
+        for remark in seat.remarks:
+            _log.warning("%s: %s", made.name, remark)
+        return seat
+
+    def _edit(self) -> str:
+        with self._lock:
+            turned, self._turned = self._turned, {}
+        table = self.history.step.table
+        for (control, setting), value in turned.items():
+            table = edits.changed(table, self._choice.mapper, control, setting, value)
+        (control, setting), value = [*turned.items()][-1]
+        step = self._step(table=table, origin=f"edit {control}.{setting}")
+        host = self.session.pipeline.host
+        if edits.routes_of(self._choice.mapper) is not None:
+            made = choice.make(step.name, table, step.folder)
+            seat = self._tried(made, all_of_it=False)
+            seat.quiet = True
+            host.install(seat, EDIT_FADE_S)
+        else:  # the mapper itself is the same: only what is done to its values changes
+            made = choice.adjusted(self._choice, table)
+            host.adjust(host.wanted, made.adjustments)
+        self._choice = made
+        self.history.remember(step)
+        self.session.journal.note("edit", f"{control}.{setting}", text=str(value))
+        return f"{control} {setting} = {value}" + (f" and {len(turned) - 1} more" if len(turned) > 1 else "")
+
+    def _save(self, path: str) -> str:
+        config, step = self.session.config, self.history.step
+        origin = Path(config.origin)
+        target = Path(path).expanduser() if path else origin
+        same = target.resolve() == origin.resolve()
+        if same and origin.parent.resolve() == configuration.folder().resolve():
+            raise ConfigError(f"'{origin.stem}' belongs to the project; give your own file a name: save my.toml")
+        as_written = step.folder == config.folder and target.parent.resolve() == origin.parent.resolve()
+        table = step.table if as_written else choice.located(step.table, step.folder)
+        music = {**self._file.get("music", {}), "preset": step.preset, "seed": step.seed}
+        edits.save(origin, target, {"mapper": table, "music": music})
+        if same:
+            self._file = {**self._file, "mapper": table, "music": music}
+        return f"saved in {target}"
+
+    def _read_again(self, always: bool = False) -> str:
+        """Take up what the configuration's file says now, where it says something else than before."""
+        config = self.session.config
+        path = Path(config.origin)
+        tables = configuration.parse(path)
+        resolved = configuration.resolve(tables, config.origin)
+        before, self._file = self._file, tables
+        live = {"mapper", "music", "scene"}
+        elsewhere = sorted(name for name in {*before, *tables} - live if before.get(name) != tables.get(name))
+        if elsewhere:
+            _log.warning("[%s] of %s changed: that needs a new start", "], [".join(elsewhere), path.name)
+        self.session.config = replace(config, scenes=resolved.scenes)
+        if not always and all(before.get(name) == tables.get(name) for name in ("mapper", "music")):
+            return "nothing to change"
+        chosen, music = resolved.choice, resolved.music
+        return self._go(
+            self._step(
+                name=chosen.name, table=chosen.table, folder=chosen.folder, preset=music.preset, seed=music.seed,
+                origin="file",
+            ),
+            None,
+        )  # fmt: skip
+
+    # --- what happens by itself ---------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        if self._watcher is not None:
+            files = (Path(self.session.config.origin), *getattr(self._choice.mapper, "files", ()))
+            self._watcher.watch([file for file in files if file.is_file()])
+
+    def _saved(self, files: set[Path]) -> None:
+        """Take up files that were saved; called by the watcher."""
+        origin = Path(self.session.config.origin).resolve()
+        if origin in files:
+            self._errands.ask(self._read_again)
+        if files - {origin}:
+            self._errands.ask(lambda: self._go(self._step(origin="file"), None))
+
+    def _reported(self, report: Report) -> None:
+        """Try a mapper again that was too slow; called beside the tick."""
+        if report.late and report.seat is self.session.pipeline.host.wanted and self._slow < len(_RETRY_S):
+            self._errands.later(_RETRY_S[self._slow], lambda: self._go(self._step(origin="retry"), None))
+            self._slow += 1
+
+
+def _beside(name: str, folder: Path | None) -> str:
+    """Return the preset's file beside the configuration where it lies there, else `name`."""
+    found = folder / name if folder is not None else None
+    return str(found) if found is not None and found.is_file() else name
