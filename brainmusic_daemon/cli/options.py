@@ -7,11 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.service.daemon import Daemon
 
 ConfigFile = Annotated[
     str | None,
@@ -30,6 +33,7 @@ class Interrupted:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.exit_code = 0
+        self.farewells: list[Callable[[], None]] = []  # done even when the process ends at once
 
 
 @contextmanager
@@ -39,6 +43,8 @@ def interruptible() -> Iterator[Interrupted]:
 
     def handle(number: int, _frame: object) -> None:
         if state.stop.is_set():
+            for farewell in state.farewells:
+                farewell()
             terminal = sys.__stderr__  # sys.stderr belongs to the live display, which hides the cursor
             if terminal is not None:
                 terminal.write("\x1b[?25h" * terminal.isatty() + "\nbrainmusic: stopped at once\n")
@@ -64,3 +70,15 @@ def log_to_terminal(level: int = logging.INFO) -> None:
     root.setLevel(level)
     root.handlers[:] = [LogHandler()]
     root.propagate = False
+
+
+def play(daemon: Daemon, seconds: float | None) -> int:
+    """Run a daemon with its screen and its keys until it ends or is interrupted; return the exit code."""
+    from brainmusic_daemon.service import keys
+    from brainmusic_daemon.service.screen import Screen
+
+    with interruptible() as interrupted, keys.Keyboard(keys.ratings(daemon.session.journal)) as keyboard:
+        interrupted.farewells.append(keyboard.restore)
+        with Screen(daemon, keyboard.help) as screen:
+            daemon.run(interrupted.stop, seconds=seconds, watch=screen.watch)
+    return interrupted.exit_code

@@ -20,11 +20,7 @@ def run(
     """
     from brainmusic_daemon import config as configuration
     from brainmusic_daemon.service.daemon import Daemon
-    from brainmusic_daemon.service.screen import Screen
 
     options.log_to_terminal()
-    resolved = configuration.load(config, set or ())
-    daemon = Daemon(resolved)
-    with options.interruptible() as interrupted, Screen(daemon) as screen:
-        daemon.run(interrupted.stop, seconds=seconds, watch=screen.watch)
-    raise typer.Exit(interrupted.exit_code)
+    daemon = Daemon(configuration.load(config, set or ()))
+    raise typer.Exit(options.play(daemon, seconds))

@@ -73,6 +73,7 @@ class Daemon:
         self.host.stop()
         self.session.pipeline.host.leave()
         self.session.acquisition.stop()
+        self.recorder.stop()  # last of those, so that nothing is missing
 
     def _watch(self, stop: threading.Event, seconds: float | None, watch: Callable[[], None]) -> None:
         acquisition, patience = self.session.acquisition, self.config.session.patience_s

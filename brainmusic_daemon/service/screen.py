@@ -48,8 +48,9 @@ class LogHandler(logging.Handler):
 class Screen:
     """Shows what the brain does, what drives what, the latency and the glitches, while a daemon runs."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    def __init__(self, daemon: Daemon, keys: str = "") -> None:
+        """`keys`: what the keys do, for the last row."""
+        self._daemon, self._keys = daemon, keys
         self._live = Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else None
         self._next = 0.0
         self._last_state = ""
@@ -77,13 +78,23 @@ class Screen:
         self._next = now + (_SCREEN_S if on_screen else _LINE_S)
         shown = status.snapshot(daemon)
         if self._live is not None:
-            self._live.update(picture(shown, console.width), refresh=True)
+            self._live.update(picture(shown, console.width, self._footer()), refresh=True)
         else:
             sys.stderr.write(status.line(shown) + "\n")
             sys.stderr.flush()
 
+    def _footer(self) -> list[Text]:
+        """Return how the recording goes, and what the keys do."""
+        cells, going = [], self._daemon.recorder.status
+        if going is not None:
+            minutes, seconds = divmod(int(going.seconds), 60)
+            cells.append(Text(f"● {going.path.name}", "bold red"))
+            cells.append(Text(f"{minutes}:{seconds:02} {going.bytes / 1e6:.1f} MB", "dim"))
+            cells += [Text(f"not written: {going.trouble}", "bold red")] if going.trouble else []
+        return cells + [Text(key, "dim") for key in self._keys.split("   ") if key]
 
-def picture(shown: status.Status, width: int) -> Text:
+
+def picture(shown: status.Status, width: int, footer: Sequence[Text] = ()) -> Text:
     """Return the status for a terminal of `width` columns; nothing is cut, what does not fit goes to further rows."""
     rows = [Text.assemble((f" {shown.state} ", f"bold reverse {_STYLES.get(shown.state, '')}"), f"  {shown.source}")]
     if shown.quality:
@@ -101,6 +112,8 @@ def picture(shown: status.Status, width: int) -> Text:
     rows.append(_row("music", cells, width, column=_COLUMN))
     label, *rest = status.timing(shown).split(maxsplit=1)
     rows.append(_row(label, [Text(part, "dim") for part in "".join(rest).split("   ")], width, gap=3))
+    if footer:
+        rows.append(_row("", footer, width, gap=3))
     return Text("\n").join(rows)
 
 
