@@ -22,7 +22,9 @@ KINDS: Mapping[str, str] = {  # kind → folder
     "output": "outputs",
 }
 
-EXTRAS: Mapping[str, str] = {"torch": "neural", "safetensors": "neural", "sklearn": "learn", "mido": "midi"}
+EXTRAS: Mapping[str, str] = {  # missing module → extra
+    **{"torch": "neural", "safetensors": "neural", "sklearn": "learn", "mido": "midi", "transformers": "clap"}
+}
 
 
 class SettingErrors(BrainmusicError):

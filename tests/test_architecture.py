@@ -32,6 +32,7 @@ BELONGS = {
     "soundfile": {"outputs.wav"},
     "pyxdf": {"acquisition"},
     "mne": {"acquisition", "features"},
+    "transformers": {"mapping.text_encoder"},
     "torch": {"mapping", "learning", "synth.instrument_model"},
     "rich": {"service", "cli"},
     "typer": {"cli"},

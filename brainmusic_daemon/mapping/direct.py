@@ -12,6 +12,7 @@ import numpy.typing as npt
 from brainmusic_daemon.api import CONTROL, Control, Features, plugin
 from brainmusic_daemon.mapping.expression import Function
 from brainmusic_daemon.mapping.route import Routes, check
+from brainmusic_daemon.mapping.shares import split
 from brainmusic_daemon.mapping.smoothing import Smoothing
 
 NEUTRAL = 0.5  # where a feature stands that is as usual for this person
@@ -86,21 +87,6 @@ class Direct:
             for slot in slots:
                 if names[slot].startswith("raw."):  # physical: as usual is, for want of better, the middle of the input
                     neutral[slot] = sum(route.input) / 2
-            moved = _shares(function, values, neutral, slots)
-            for slot, share in zip(slots, moved, strict=True):
+            for slot, share in zip(slots, split(function, values, neutral, slots), strict=True):
                 shares[names[slot], name] = share / (control.high - control.low)
         return shares
-
-
-def _shares(function: Function, values: list[float], neutral: list[float], slots: Sequence[int]) -> list[float]:
-    """Split function(values) − function(neutral) among the slots."""
-    now, usual = function(values), function(neutral)
-    moved = []
-    for slot in slots:
-        alone, without = neutral.copy(), values.copy()
-        alone[slot], without[slot] = values[slot], neutral[slot]
-        moved.append((function(alone) - usual + now - function(without)) / 2)
-    lacking, size = now - usual - sum(moved), sum(abs(share) for share in moved)
-    if size < 1e-12:  # only together do they move it: equal shares
-        return [(now - usual) / len(slots)] * len(slots)
-    return [share + lacking * abs(share) / size for share in moved]
