@@ -18,6 +18,7 @@ from brainmusic_daemon.music.score import Score
 from brainmusic_daemon.outputs.streamclock import StreamClock
 from brainmusic_daemon.outputs.wav import Wav
 from brainmusic_daemon.synth.engine import Engine
+from brainmusic_daemon.synth.layout import NOTE_ON
 from brainmusic_daemon.synth.notes import Notes
 from tests.frames import make_frame, make_info
 from tests.listening import PLAIN, RATE, bend, lufs, share
@@ -100,7 +101,7 @@ def test_a_note_gets_its_own_voice_again_else_a_free_one_else_the_oldest() -> No
     notes = Notes(engine)
     drone = Drone(110.0, 3, 0.5, 0.5, 1.0)
     chosen: list[int] = []
-    engine.note_on = lambda frame, voice, *_: chosen.append(voice) or True  # type: ignore[method-assign,assignment,func-returns-value]
+    engine.note_row = lambda row: (row[1] == NOTE_ON and chosen.append(row[2])) or True  # type: ignore[method-assign,assignment,func-returns-value]
 
     def play(*some: Note) -> list[int]:
         chosen.clear()

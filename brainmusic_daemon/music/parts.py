@@ -62,6 +62,13 @@ class Part:
             return False
         return self.dice(0, self.step) < layer.chance * (0.2 + 0.8 * presence)
 
+    def take_over(self, others: Sequence[Part]) -> None:
+        """Lead the first chord from where a part of the piece before stood: one of the same kind, if there is one."""
+        led = [other for other in others if other._close]
+        alike = [other for other in led if other.layer.plays == self.layer.plays]
+        if led:
+            self._close = (alike or led)[0]._close
+
     def follow(self, harmony: Harmony) -> bool:
         """Lead the part's chord to the present harmony; return whether that is new."""
         if harmony.number == self.chord_number:

@@ -55,6 +55,14 @@ def pitch_of(scale: Scale, step: int) -> int:
     return 12 * octave + scale[place]
 
 
+def rung_like(names: Sequence[str], before: Sequence[str], rung_before: int) -> int:
+    """Return the rung of a ladder that goes on from a rung of another: the same scale, else the one as far up."""
+    if before[rung_before] in names:
+        return names.index(before[rung_before])
+    share = rung_before / (len(before) - 1) if len(before) > 1 else 0.5
+    return round(share * (len(names) - 1))
+
+
 def rung(mode: float, count: int, now: int) -> int:
     """Return the rung for `mode` (0..1): at most one from where it is, and not before the middle is well passed."""
     wanted = mode * (count - 1)

@@ -13,6 +13,7 @@ from brainmusic_daemon.api import CONTROL, Drone, Note
 from brainmusic_daemon.music import chords, parts, scales
 from brainmusic_daemon.music.preset import Preset
 from brainmusic_daemon.music.pulse import Pulse
+from brainmusic_daemon.music.steady import Steady
 
 LOOKAHEAD_TICKS = 2
 ASLEEP_S = 60.0  # after a hole as long as this (a computer that slept) the piece goes on where it stood
@@ -26,18 +27,18 @@ class Score:
     def __init__(self, preset: Preset, seed: int, tick: float) -> None:
         self.preset, self.seed = preset, seed
         self.lookahead = LOOKAHEAD_TICKS * tick
-        self._tick = tick
+        self.tick = tick
         self._pulse: Pulse | None = None
         self._bar = 0  # the next one
         self._number = 0  # chords so far
         self._rung = (len(preset.scales) - 1) // 2
         self._centre = math.nan  # of the tonal centre, MIDI; whole where it steps
-        self._heard = math.nan  # where the steady tones are
-        self._swell = 1.0  # how loud they are
+        self._steady = Steady(preset, tick)
         self._harmony: parts.Harmony | None = None
         self._parts = [
             parts.Part(layer, preset.beats, (seed, number)) for number, layer in enumerate(preset.layer.values())
         ]
+        self._before: Score | None = None
         self.late = 0  # notes whose onset had passed when their tick came: ticks were missed
 
     def advance(self, time: float, controls: Mapping[str, float], presence: float = 1.0) -> tuple[Note, ...]:
@@ -46,17 +47,18 @@ class Score:
         `presence` 1: somebody is there … 0: no usable signal; the music thins out.
         """
         preset = self.preset
-        if not preset.layer:
-            return ()
+        self._take_over()
         if self._pulse is None:
-            self._pulse = Pulse(time + self.lookahead - self._tick)
+            self._pulse = Pulse(time + self.lookahead - self.tick)
         pulse = self._pulse
         controls = {name: CONTROL[name].clip(controls[name]) for name in USED}
         if time + self.lookahead - pulse.time > ASLEEP_S:
-            pulse.time = time + self.lookahead - self._tick
+            pulse.time = time + self.lookahead - self.tick
         low, high = CONTROL["tempo"].low, CONTROL["tempo"].high
         at = (controls["tempo"] - low) / (high - low)
         pulse.advance(time + self.lookahead, preset.tempo[0] + (preset.tempo[1] - preset.tempo[0]) * at)
+        if not preset.layer:
+            return ()
         found: list[Note] = []
         while True:
             bar_beat = float(self._bar * preset.beats)
@@ -76,22 +78,24 @@ class Score:
 
     def drone(self, controls: Mapping[str, float]) -> Drone | None:
         """Return what the synth's steady tones do at this tick; None: what the controls say."""
-        preset = self.preset
-        if preset.plain:
-            return None
-        wanted = self._wanted(controls)
-        if math.isnan(self._heard):
-            self._heard = wanted if math.isnan(self._centre) else self._centre
-        share = 1.0 - math.exp(-3.0 * self._tick / preset.glide) if preset.glide > 0 else 1.0
-        if preset.root == "glide" or math.isnan(self._centre):
-            self._heard += (wanted - self._heard) * share
-        else:  # they fade, and come back elsewhere: a glide would be out of tune all the way
-            moved = abs(self._centre - self._heard) > 0.01
-            self._swell += ((0.0 if moved else 1.0) - self._swell) * share
-            if moved and self._swell < 0.06:
-                self._heard = self._centre
-        hz = 440.0 * 2.0 ** ((self._heard - 69.0) / 12.0)
-        return Drone(hz, preset.drone, preset.drone_level * self._swell, preset.breath, 10 ** (preset.level_db / 20))
+        self._take_over()
+        return self._steady.step(self._wanted(controls), self._centre)
+
+    def _take_over(self) -> None:
+        """Go on from where the score before stands now, on the first call of this one."""
+        old, self._before = self._before, None
+        if old is None:
+            return
+        old._take_over()
+        self.late = old.late
+        self._pulse = old._pulse.follow() if old._pulse is not None else None
+        self._steady.take_over(old._steady)
+        if self.preset.layer and not math.isnan(old._centre):
+            octaves = round((self.preset.transpose - old.preset.transpose) / 12)
+            self._centre = round(old._centre) + 12.0 * octaves
+            self._rung = scales.rung_like(self.preset.scales, old.preset.scales, old._rung)
+        for part in self._parts:
+            part.take_over(old._parts)
 
     def _wanted(self, controls: Mapping[str, float]) -> float:
         hz = CONTROL["fundamental_frequency"].clip(controls["fundamental_frequency"])
@@ -105,8 +109,8 @@ class Score:
         if math.isnan(self._centre):
             self._centre = round(self._wanted(controls))
         elif preset.root == "glide":
-            self._centre = self._heard
-        elif bar % preset.root_bars == 0:
+            self._centre = self._centre if math.isnan(self._steady.heard) else self._steady.heard
+        elif bar and bar % preset.root_bars == 0:
             self._centre = stepped(self._centre, self._wanted(controls))
         ladder = preset.scales
         self._rung = scales.rung(controls["mode"], len(ladder), self._rung)
@@ -132,7 +136,8 @@ class Score:
         beats = harmony.beats if pad else self.preset.beats / layer.steps
         duration = max(pulse.seconds(layer.length * beats), 0.02)
         velocity = part.accent() * (0.6 + 0.4 * presence)
-        bend = self._heard - round(self._centre) if self.preset.root == "glide" and not math.isnan(self._heard) else 0.0
+        heard = self._steady.heard
+        bend = heard - round(self._centre) if self.preset.root == "glide" and not math.isnan(heard) else 0.0
         onset = pulse.time_of(part.next_beat())
         attack = layer.attack + layer.follow * controls["attack_time"]
         shape = attack, layer.decay, layer.release
@@ -140,6 +145,17 @@ class Score:
             Note(onset, pitch + bend, velocity, duration, layer.channel, part.pan(pitch), *shape)
             for pitch in part.pitches(harmony)
         ]
+
+
+def follow(old: Score, preset: Preset, seed: int) -> Score:
+    """Return a score that goes on from where `old` stands when it is first asked: make it anywhere, install it at once.
+
+    Pulse and tempo go on, and the first bar begins at the next beat; tonal centre, scale and chord are those that were
+    heard; notes that sound end by themselves, steady tones glide.  `old` is to be left alone from the first call on.
+    """
+    score = Score(preset, seed, old.tick)
+    score._before = old
+    return score
 
 
 def stepped(centre: float, wanted: float) -> float:

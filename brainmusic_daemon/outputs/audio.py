@@ -102,8 +102,7 @@ class Audio:
         _, notes, stream = self._playing
         assert self._clock is not None
         stream.observe(self._clock.now(), engine.frame)
-        if frame.notes:
-            notes.play(frame.notes, stream.frame_of, frame.drone)
+        notes.play(frame.notes, stream.frame_of, frame.drone)
 
     def panic(self) -> None:
         """Silence within 50 ms (tick thread only)."""

@@ -7,6 +7,7 @@ import math
 
 from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth import layout as at
+from brainmusic_daemon.synth.gates import own_colour, to_drone
 from brainmusic_daemon.synth.layout import LINES, MAX_PARTIALS, MAX_VOICES, QUANTUM, SPECTRUM, TARGETS
 from brainmusic_daemon.synth.oscillators import prepare_partials, sine_cosine
 
@@ -49,6 +50,8 @@ def begin_quantum(F, N, frame):
 def begin_voice(F, N, v, frame, pulse, rise, fall, begin, end):
     """Set the ramps of one voice: pitch with its slow drift, level, pulse, pan, envelope, partials."""
     rate = F[at.SAMPLERATE]
+    if N[at.VOICE_LEAVES + v] == 1 and F[at.V_ENV + v] == 0.0:
+        to_drone(F, N, v, begin, end)
     goal = end[at.VOICE_FREQUENCY + v]
     level, pan = end[at.VOICE_LEVEL + v], end[at.VOICE_PAN + v]
     if N[at.VOICE_NOTE + v] == 1:
@@ -79,6 +82,8 @@ def begin_voice(F, N, v, frame, pulse, rise, fall, begin, end):
     ramp_to(F, at.V_LEFT + v, at.V_LEFT_SLOPE + v, gain * left)
     ramp_to(F, at.V_RIGHT + v, at.V_RIGHT_SLOPE + v, gain * right)
     first, last = SPECTRUM + v * MAX_PARTIALS, SPECTRUM + (v + 1) * MAX_PARTIALS
+    if N[at.VOICE_NOTE + v] == 1:
+        own_colour(F, v, begin, end, first, last)
     amplitude = F[at.AMPLITUDE + v * MAX_PARTIALS : at.AMPLITUDE + (v + 1) * MAX_PARTIALS]
     slope = F[at.AMPLITUDE_SLOPE + v * MAX_PARTIALS : at.AMPLITUDE_SLOPE + (v + 1) * MAX_PARTIALS]
     if before > 0.0 or gain > 0.0:
@@ -172,3 +177,4 @@ def wipe(F, N):
     for v in range(MAX_VOICES):
         N[at.VOICE_NOTE + v] = 0
         N[at.VOICE_GATE + v] = 0
+        N[at.VOICE_LEAVES + v] = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,13 +103,15 @@ class Engine:
 
         attack, length: s.  decay, release: time constants in s; decay 0: sustained until `length` is over.
         """
-        self._note[:] = frame, at.NOTE_ON, voice, frequency, level, pan, attack, length, decay, release
-        return self._push_note()
+        return self.note_row((frame, at.NOTE_ON, voice, frequency, level, pan, attack, length, decay, release))
 
     def note_free(self, frame: int, voice: int) -> bool:
-        """Give a voice, after its last note has faded, back to the drone."""
-        self._note[:] = 0.0
-        self._note[:3] = frame, at.NOTE_FREE, voice
+        """Let the note of a voice fade, and give the voice back to the drone then."""
+        return self.note_row((frame, at.NOTE_FREE, voice, *[0.0] * 7))
+
+    def note_row(self, row: Sequence[float]) -> bool:
+        """Push a row of the event queue, in the order of frames.  Never blocks; False, and counted, when it is full."""
+        self._note[:] = row
         return self._push_note()
 
     def fade(self, to: float, seconds: float, frame: int = 0) -> bool:

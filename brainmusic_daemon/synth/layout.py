@@ -36,7 +36,9 @@ STATE_ROWS: Final = 128
 SET_TARGETS, FADE, PANIC = range(3)  # kinds of the state queue; FADE: target, seconds
 EVENT: Final = 10  # frame number, kind, voice, frequency, amplitude, pan, attack s, length s, decay s, release s
 EVENT_ROWS: Final = 1_024
-NOTE_ON, NOTE_OFF, NOTE_FREE = range(3)  # kinds of the event queue; NOTE_FREE gives the voice back to the drone
+NOTE_ON, NOTE_OFF, NOTE_FREE = range(
+    3
+)  # kinds of the event queue; NOTE_FREE ends the note and gives the voice back to the drone
 
 # --- integers ---------------------------------------------------------------------------------------------------------
 FRAME: Final = 0  # frames rendered so far
@@ -54,7 +56,8 @@ RING_FILL, RING_WAITING = 22, 23  # frames to wait for; 0 playing, 1 starved, 2 
 VOICE_NOTE: Final = 24  # per voice: 1 while it plays notes
 VOICE_GATE: Final = VOICE_NOTE + MAX_VOICES  # 0 let go, 1 rising or held, 2 struck and fading
 VOICE_END: Final = VOICE_GATE + MAX_VOICES  # frame at which the gate closes
-INTEGERS: Final = VOICE_END + MAX_VOICES
+VOICE_LEAVES: Final = VOICE_END + MAX_VOICES  # 1: back to the drone as soon as its note has faded
+INTEGERS: Final = VOICE_LEAVES + MAX_VOICES
 
 # --- scalars, set once ------------------------------------------------------------------------------------------------
 SAMPLERATE: Final = 64

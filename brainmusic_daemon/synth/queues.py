@@ -14,10 +14,10 @@ from numba.extending import intrinsic
 
 from brainmusic_daemon.jit import compiled
 from brainmusic_daemon.synth import layout as at
+from brainmusic_daemon.synth.gates import close_gate, hurry, leave, open_gate
 from brainmusic_daemon.synth.layout import (
     EVENT,
     EVENT_ROWS,
-    MAX_PARTIALS,
     MAX_VOICES,
     QUANTUM,
     ROW,
@@ -102,71 +102,12 @@ def apply_events(F, N, frame, place):
             if kind == at.NOTE_ON:
                 open_gate(F, N, v, frame, place, F[start + 3 : start + EVENT])
             elif kind == at.NOTE_OFF:
-                close_gate(F, N, v, place)
+                hurry(F, N, v, place, F[start + EVENT - 1])
             elif kind == at.NOTE_FREE:
-                N[at.VOICE_NOTE + v] = 0
+                leave(F, N, v, place)
         fence()
         N[at.EVENT_HEAD] += 1
     for v in range(MAX_VOICES):
         if N[at.VOICE_GATE + v] != 0:
             ahead = min(ahead, N[at.VOICE_END + v] - frame)
     return ahead
-
-
-@compiled
-def bend_envelope(F, v, place, goal, seconds):
-    """Turn the envelope towards a goal from this very frame on, continuing from where it is."""
-    e = F[at.V_ENV + v] + F[at.V_ENV_SLOPE + v] * (place - F[at.V_ENV_FROM + v])
-    share = 1.0 - math.exp(-1.0 / (max(seconds, 1e-3) * F[at.SAMPLERATE]))
-    F[at.V_ENV + v] = e
-    F[at.V_ENV_FROM + v] = float(place)
-    F[at.V_ENV_SLOPE + v] = (goal - e) * share
-    return e
-
-
-@compiled
-def open_gate(F, N, v, frame, place, note):
-    """Start a note; `note` is what follows the voice in layout.EVENT.  A silent voice starts at phase 0."""
-    increment = note[0] / F[at.SAMPLERATE]
-    if not (0.0 < increment < 0.5):
-        return
-    was_free = N[at.VOICE_NOTE + v] == 0
-    N[at.VOICE_NOTE + v] = 1
-    F[at.V_NOTE_FREQUENCY + v] = note[0]
-    F[at.V_NOTE_LEVEL + v] = note[1]
-    F[at.V_NOTE_PAN + v] = note[2]
-    F[at.V_NOTE_ATTACK + v] = note[3]
-    F[at.V_NOTE_DECAY + v] = note[5]
-    F[at.V_NOTE_RELEASE + v] = note[6]
-    silent = F[at.V_LEFT + v] == 0.0 and F[at.V_RIGHT + v] == 0.0
-    if was_free and silent:
-        F[at.V_ENV + v] = 0.0
-        F[at.V_ENV_SLOPE + v] = 0.0
-    e = bend_envelope(F, v, place, 1.0, note[3] / 3.0)
-    if e < 1e-4:
-        F[at.V_INC + v] = increment
-        F[at.V_INC_SLOPE + v] = 0.0
-        F[at.V_PHASE + v] = -increment * place
-        F[at.V_NOTE_GLIDE + v] = note[0]
-        F[at.V_SHADE + v] = 1.0
-        half_pi = 0.25 * (note[2] + 1.0) * math.pi
-        F[at.V_LEFT + v], F[at.V_LEFT_SLOPE + v] = note[1] * math.cos(half_pi), 0.0
-        F[at.V_RIGHT + v], F[at.V_RIGHT_SLOPE + v] = note[1] * math.sin(half_pi), 0.0
-        top = 0
-        for k in range(MAX_PARTIALS):
-            a = F[at.END + at.SPECTRUM + v * MAX_PARTIALS + k] if (k + 1) * increment < 0.46 else 0.0
-            F[at.AMPLITUDE + v * MAX_PARTIALS + k] = a
-            F[at.AMPLITUDE_SLOPE + v * MAX_PARTIALS + k] = 0.0
-            if a > 1e-7:
-                top = k + 1
-        F[at.V_PARTIALS + v] = (top + 3) // 4 * 4
-    N[at.VOICE_GATE + v] = 1
-    N[at.VOICE_END + v] = frame + max(1, int(note[4] * F[at.SAMPLERATE] + 0.5))
-
-
-@compiled
-def close_gate(F, N, v, place):
-    """Let a note fade."""
-    if N[at.VOICE_NOTE + v] == 1 and N[at.VOICE_GATE + v] != 0:
-        N[at.VOICE_GATE + v] = 0
-        bend_envelope(F, v, place, 0.0, F[at.V_NOTE_RELEASE + v])

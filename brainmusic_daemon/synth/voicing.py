@@ -53,6 +53,7 @@ class Voicing:
         self.repaired = 0  # values that were not finite or out of range
         self.drone: Drone | None = None  # None: the chord of TONES; else a few of them, the other voices play notes
         self.note_hz = np.full(at.MAX_VOICES, 440.0)  # newest note of each voice that plays notes
+        self.heard_hz = np.full(at.MAX_VOICES, 440.0)  # of each voice, in the newest targets
         self._space = timbre_space.load()
         self._noise_hz = 75.0 * 2.0 ** (np.arange(at.NOISE_BANDS) / 2)
         self._noise_power = np.array([k_weight(hz) * hz for hz in self._noise_hz])
@@ -82,6 +83,7 @@ class Voicing:
         if drone is not None:
             frequency[drone.tones :] = self.note_hz[drone.tones :]
             level[drone.tones :] = 0.0
+        self.heard_hz[:] = frequency
         slope, cutoff = 1.9 - 1.0 * brightness, 600.0 * 2.0 ** (4.0 * brightness)
         colour, noise_db = self._colour(frequency)
         spectra(frequency, slope, cutoff, 0.35 - 0.3 * mode, colour, out[at.SPECTRUM : at.TARGETS])
