@@ -1,10 +1,10 @@
-"""Arrays in, a checked model of a mapping out: standardise, layers, positions within each control's range."""
+"""Arrays in, a checked model of a mapping out: what it takes, what it drives, and the numbers between."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,25 @@ import numpy.typing as npt
 Array = npt.NDArray[np.floating[Any]]
 Kind = Literal["linear", "neural"]
 
-ACTIVATIONS = ("relu", "tanh", "silu", "elu", "gelu")  # gelu: the form with tanh
+ACTIVATIONS = ("relu", "tanh", "silu", "elu", "gelu")
+
+
+class Driven(Protocol):
+    """What a model must know about a control: `Span` and `api.Control` have it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def unit(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One control as a model knows it: an output of 0 means `low`, 1 means `high`."""
+    """One control as a model knows it: its output is in this unit, and clipped to this range."""
 
     name: str
     low: float
@@ -27,16 +40,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """What `save` writes and `load` reads: f(x) = layers((x − mean) / scale), clipped to 0..1 by whoever plays it.
+    """What `save` writes and `load` reads: f(x) = layers((x − mean) / scale), clipped by whoever plays it.
 
     A layer is (W, b), W of shape (inputs, outputs), b of shape (outputs,): y = x @ W + b.  The activation stands
-    between layers, not after the last one.  Arrays are float32 or float64 and are not written after hand-over.
+    between layers, not after the last one, which gives the controls in their units.  Arrays are float32 or float64,
+    and are not written after hand-over.
     Raises ValueError where the parts do not fit together, with one line that says which.
     """
 
     kind: Kind  # linear: one layer; neural: at least one hidden layer
     features: tuple[str, ...]  # in the order of the first layer's inputs
-    controls: tuple[Span, ...]  # in the order of the last layer's outputs; `api.Control` does too
+    controls: tuple[Driven, ...]  # in the order of the last layer's outputs
     mean: Array  # (n_features,) of the training data
     scale: Array  # (n_features,) standard deviation of the training data, > 0
     layers: tuple[tuple[Array, Array], ...]
@@ -45,10 +59,9 @@ class Model:
     meta: Mapping[str, Any] = field(default_factory=dict)  # JSON: profile, data hash, versions, scores, α …
 
     def __post_init__(self) -> None:
-        spans = tuple(c if isinstance(c, Span) else Span(c.name, c.low, c.high, c.unit) for c in self.controls)
         put = object.__setattr__
         put(self, "features", tuple(self.features))
-        put(self, "controls", spans)
+        put(self, "controls", tuple(self.controls))
         put(self, "mean", _array(self.mean))
         put(self, "scale", _array(self.scale))
         put(self, "layers", tuple((_array(w), _array(b)) for w, b in self.layers))
@@ -69,25 +82,18 @@ class Model:
     @property
     def influence(self) -> Array:
         """Return the share of the first layer's weights that is each feature's, (n_features,), summing to 1."""
-        size = np.abs(self.layers[0][0]).sum(axis=1, dtype=np.float64)
+        size = np.abs(self.layers[0][0])
+        if len(self.layers) == 1:  # as shares of each control's range: hertz and seconds do not add up
+            size = size / [control.high - control.low for control in self.controls]
+        size = size.sum(axis=1, dtype=np.float64)
         return np.asarray(size / max(size.sum(), 1e-300))
 
     def predict(self, x: Array) -> Array:
-        """Return positions, not clipped: (n, n_controls) for (n, n_features) of features as they come."""
+        """Return the controls in their units, not clipped, (n, n_controls), for (n, n_features) as they come."""
         y = (np.asarray(x, np.float64) - self.mean) / self.scale
         for number, (w, b) in enumerate(self.layers):
             y = (activate(self.activation, y) if number else y) @ w + b
         return y
-
-    def values(self, x: Array) -> Array:
-        """Return the controls in their units, within their ranges, (n, n_controls)."""
-        low = np.array([c.low for c in self.controls])
-        return np.asarray(low + np.clip(self.predict(x), 0, 1) * (np.array([c.high for c in self.controls]) - low))
-
-    def positions(self, values: Array) -> Array:
-        """Return what `predict` ought to give for controls in their units, (n, n_controls): the targets of training."""
-        low = np.array([c.low for c in self.controls])
-        return np.asarray((values - low) / (np.array([c.high for c in self.controls]) - low))
 
 
 def activate(activation: str, x: Array) -> Array:
@@ -100,7 +106,9 @@ def activate(activation: str, x: Array) -> Array:
         return np.asarray(x / (1 + np.exp(-x.clip(-80, None))))
     if activation == "elu":
         return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-    return np.asarray(0.5 * x * (1 + np.tanh(_GELU * (x + 0.044715 * x * x * x))))
+    from scipy.special import erf
+
+    return np.asarray(0.5 * x * (1 + erf(x / _ROOT2)))
 
 
 def slope(activation: str, x: Array) -> Array:
@@ -114,11 +122,12 @@ def slope(activation: str, x: Array) -> Array:
         return np.asarray(s * (1 + x * (1 - s)))
     if activation == "elu":
         return np.exp(np.minimum(x, 0))
-    t = np.tanh(_GELU * (x + 0.044715 * x * x * x))
-    return np.asarray(0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _GELU * (1 + 3 * 0.044715 * x * x))
+    from scipy.special import erf
+
+    return np.asarray(0.5 * (1 + erf(x / _ROOT2)) + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
 
 
-_GELU = float(np.sqrt(2 / np.pi))
+_ROOT2 = float(np.sqrt(2))
 
 
 def _array(x: Any) -> Array:
