@@ -16,6 +16,8 @@ import numpy as np
 
 from brainmusic_daemon.api import ConfigError, FloatArray
 
+_BOUNDARY = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")  # behind it pyxdf goes on after damage
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -68,6 +70,8 @@ def _load(path: Path) -> tuple[list[Any], list[str]]:
     attempts = [(content, True, "")]
     if end < len(content):
         attempts.append((content[:end], True, f"damaged after {end} of {len(content)} bytes: read up to there"))
+        if content.find(_BOUNDARY, end) < 0:  # cut off: pyxdf would fill up a sample that is not all there
+            attempts.pop(0)
     attempts.append((content[:end], False, "the clock offsets are unusable and were left out"))
     for data, synchronize, remark in attempts:
         with _overheard("pyxdf.pyxdf") as said:
