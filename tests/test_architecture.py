@@ -16,6 +16,7 @@ MAY_KNOW = {
     "features": {"sections"},
     "mapping": set(),
     "music": set(),
+    "learning": {"mapping", "acquisition"},  # the model it makes; the XDF that it reads
     "synth": set(),
     "outputs": {"synth"},  # the audio callback *is* the synth
     "api": set(),
@@ -34,6 +35,7 @@ BELONGS = {
     "mne": {"acquisition", "features"},
     "transformers": {"mapping.text_encoder"},
     "torch": {"mapping", "learning", "synth.instrument_model"},
+    "matplotlib": {"learning.figures"},
     "rich": {"service", "cli"},
     "typer": {"cli"},
     "orjson": {"outputs"},

@@ -29,7 +29,7 @@ def _command() -> int:
 
     from brainmusic_daemon import __version__
     from brainmusic_daemon.api import BrainmusicError
-    from brainmusic_daemon.cli import calibrate, check, devices, record, render, replay, run
+    from brainmusic_daemon.cli import calibrate, check, devices, record, render, replay, run, train
 
     app = typer.Typer(
         help="Turn live EEG into music: sound and OSC that follow the brain.",
@@ -51,7 +51,10 @@ def _command() -> int:
     ) -> None:
         """Turn live EEG into music: sound and OSC that follow the brain."""
 
-    commands = (run.run, render.render, replay.replay, record.record, calibrate.calibrate, devices.devices, check.check)
+    commands = (
+        *(run.run, render.render, replay.replay, record.record),
+        *(calibrate.calibrate, train.train, devices.devices, check.check),
+    )
     for command in commands:
         app.command()(command)
     try:
