@@ -6,53 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import Control
+from brainmusic_daemon.mapping.route import Shaping
 from brainmusic_daemon.mapping.smoothing import Smoothing
-
-
-class Shaping(BaseModel):
-    """How one control is changed on its way from the mapper."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    output: tuple[float, float] | None = Field(None, description="range of the control that is used")
-    gain: float = Field(1.0, ge=0, le=100)
-    offset: float = Field(0.0, ge=-1, le=1)
-    invert: bool = False
-    smooth_s: float | None = Field(None, ge=0, le=60)
-    slew: float | None = Field(None, gt=0, allow_inf_nan=False)
-    dead_zone: float = Field(0.0, ge=0, allow_inf_nan=False)
-    freeze: bool = False
-
-    @property
-    def changes_value(self) -> bool:
-        return self.output is not None or self.gain != 1 or self.offset != 0 or self.invert
-
-    def function(self, control: Control) -> Callable[[float], float]:
-        low, span = control.low, control.high - control.low
-        first, last = self.output or (control.low, control.high)
-        sign = -self.gain if self.invert else self.gain
-
-        def shaped(value: float) -> float:
-            u = 0.5 + sign * ((value - low) / span - 0.5) + self.offset
-            return first + (last - first) * min(max(u, 0.0), 1.0)
-
-        return shaped
-
-    def smoothing_over(self, usual: Smoothing) -> Smoothing:
-        return Smoothing(
-            usual.time_s if self.smooth_s is None else self.smooth_s,
-            self.slew or usual.slew,
-            self.dead_zone,
-            self.freeze,
-        )
-
-    @property
-    def slope(self) -> float:
-        return -self.gain if self.invert else self.gain
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from brainmusic_daemon.api import CONTROL
 from brainmusic_daemon.mapping import curves
-from brainmusic_daemon.mapping.expression import Expression, nearest, parse
-from brainmusic_daemon.mapping.smoothing import Smoothing
+from brainmusic_daemon.mapping.expression import Expression, parse
+from brainmusic_daemon.mapping.shaping import Bend, Number, Shaping, hint
+from brainmusic_daemon.mapping.smoothing import Kind, Smoothing
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+__all__ = ["DEFAULTS", "Route", "Routes", "Shaping", "check"]
 
 _NAME = "[control]"  # no one can mistake it for a setting
 
@@ -44,14 +34,14 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """The wiring where a configuration gives none, in the order of CONTROLS."""
 
 
-class Route(BaseModel):
+class Route(Bend):
     """What drives one control, and how.
 
     The feature's value goes through the input range to 0..1, is stretched by `gain` around the middle, turned
     round by `invert`, moved by `offset`, bent by the curve, and spread over the output range.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    what: ClassVar[str] = "a route"
 
     control: str = Field(alias="[control]", description="the name of the table")
     source: str = Field(alias="from", description="a feature, or an expression of features")
@@ -61,24 +51,28 @@ class Route(BaseModel):
     )
     curve: curves.Shape = Field("linear", description="linear, exp (musical for pitch), log, s or power")
     amount: float | None = Field(None, gt=0, le=20, description="how strongly the curve bends")
-    invert: bool = Field(False, description="more of the feature: less of the control")
-    gain: float = Field(1.0, ge=0, le=100, description="stretches around the middle of the input range")
-    offset: float = Field(0.0, ge=-1, le=1, description="moves everything up or down, in shares of the range")
     smooth_s: float = Field(0.1, ge=0, le=60, description="time constant of the smoothing, s")
-    slew: float | None = Field(None, gt=0, allow_inf_nan=False, description="greatest change per second")
+    kind: Kind = Field("low-pass", alias="smoothing", description="low-pass, critical or one-euro")
+    agility: float = Field(2.0, ge=0, le=100, description="of one-euro: how readily it quickens")
     dead_zone: float = Field(0.0, ge=0, allow_inf_nan=False, description="smaller changes are ignored, control's unit")
-    freeze: bool = Field(False, description="keep the control where it is")
     enabled: bool = Field(True, description="false: the control stays at rest")
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _helpful(cls, table: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Put what is wrong in words that lead out of it, «did you mean» included."""
-        try:
-            return handler(table)
-        except ValidationError as error:
-            lines = [_line(item) for item in error.errors(include_url=False)]
-            raise ValidationError.from_exception_data("route", lines) from None
+    def _line(cls, item: ErrorDetails) -> InitErrorDetails:
+        """Reword one of pydantic's errors; the name of the control is the table's name, not a setting of it."""
+        if item["type"] == "missing":
+            message = 'no feature drives this control by default: say which, e.g. from = "alpha"'
+            kind = PydanticCustomError("route", "{message}", {"message": message})
+            return InitErrorDetails(type=kind, loc=item["loc"], input=None)
+        line = super()._line(item)
+        if item["loc"] == (_NAME,):
+            line["loc"] = ()
+        return line
+
+    @classmethod
+    def settings(cls) -> list[str]:
+        """Return what may be set, by the names that a user writes."""
+        return [name for name in super().settings() if name != _NAME]
 
     @model_validator(mode="before")
     @classmethod
@@ -95,7 +89,7 @@ class Route(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in CONTROL:
-            raise ValueError(f"there is no control '{name}'{_hint(name, CONTROL)}")
+            raise ValueError(f"there is no control '{name}'{hint(name, CONTROL)}")
         return name
 
     @field_validator("source")
@@ -125,14 +119,22 @@ class Route(BaseModel):
 
     @property
     def smoothing(self) -> Smoothing:
-        return Smoothing(self.smooth_s, self.slew, self.dead_zone, self.freeze)
+        """Return how the host smooths it."""
+        return Smoothing(
+            time_s=self.smooth_s,
+            slew=self.slew,
+            dead_zone=self.dead_zone,
+            freeze=self.freeze,
+            kind=self.kind,
+            agility=self.agility,
+            acceleration=self.acceleration,
+        )
 
     def function(self, index: Mapping[str, int]) -> Callable[[Sequence[float]], float]:
         """Return the control's target as a function of the features' values.  Raises KeyError for a missing feature."""
         feature, (first, last), (low, high) = self.expression.compile(index), self.input, self.output
-        sign = -1.0 if self.invert else 1.0
-        scale = sign * self.gain / (last - first)
-        shift = 0.5 - sign * self.gain * 0.5 - scale * first + self.offset
+        scale = self.slope / (last - first)
+        shift = 0.5 - 0.5 * self.slope - scale * first + self.offset
         span, curve = high - low, curves.make(self.curve, self.amount, low, high)
         if self.curve == "linear":  # the usual case, without the call
 
@@ -147,25 +149,6 @@ class Route(BaseModel):
             return low + span * curve(u if 0.0 <= u <= 1.0 else 0.0 if u < 0.0 else 1.0)
 
         return bent
-
-
-def _hint(word: str, known: Collection[str]) -> str:
-    return nearest(word, known) or f"; there is {', '.join(known)}"
-
-
-def _line(item: ErrorDetails) -> InitErrorDetails:
-    """Reword one of pydantic's errors; the name of the control is the table's name, not a setting of it."""
-    message, place, given = item["msg"].removeprefix("Value error, "), item["loc"], item["input"]
-    if item["type"] == "extra_forbidden":
-        known = [field.alias or name for name, field in Route.model_fields.items() if name != "control"]
-        message = f"a route has no setting '{place[-1]}'{_hint(str(place[-1]), known)}"
-    elif item["type"] == "missing":
-        message, given = 'no feature drives this control by default: say which, e.g. from = "alpha"', None
-    elif place == (_NAME,):
-        place = ()
-    return InitErrorDetails(
-        type=PydanticCustomError("route", "{message}", {"message": message}), loc=place, input=given
-    )
 
 
 def _wired(tables: Any) -> Any:

@@ -16,8 +16,8 @@ from brainmusic_daemon.api import ConfigError, Mapper
 from brainmusic_daemon.registry import did_you_mean
 
 SETTINGS = (
-    "gain", "offset", "low", "high", "invert", "freeze", "smooth_s", "slew", "dead_zone", "enabled", "from", "curve",
-    "amount",
+    "gain", "offset", "low", "high", "invert", "freeze", "smooth_s", "smoothing", "agility", "slew", "acceleration",
+    "dead_zone", "enabled", "from", "curve", "amount",
 )  # fmt: skip
 """What can be turned while the music plays; the last four exist for the routes of a direct mapper only."""
 
