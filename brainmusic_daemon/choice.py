@@ -88,7 +88,7 @@ def read(text: str, folder: Path | None = None) -> tuple[str, Mapping[str, Any],
     if folder is not None and not path.is_file() and (folder / path).is_file():
         path = folder / path
     suffix = path.suffix.lower()
-    if suffix == ".toml" or (not suffix and not path.exists()):
+    if suffix == ".toml" or (not suffix and not path.is_file()):
         try:
             located_at = configuration.locate(path if path.is_file() else text)
         except ConfigError:

@@ -59,7 +59,7 @@ class Host:
         self._fade, self._faded = 0, 0  # length in ticks, and how many are over
         self._targets: dict[str, float] = {}
         self.controls: tuple[Control, ...] = ()
-        self.smoother = self._smoother(first)
+        self.smoother = self._smoother(first, None)
 
     def prepare(self, names: Sequence[str]) -> None:
         """Get ready for another headset's features; beside the tick, while none is under way.
@@ -98,7 +98,7 @@ class Host:
             (seat, adjustments), self._adjustments = self._adjustments, None
             seat.adjust(adjustments)
             if seat is self.playing:
-                self.smoother = self._smoother(seat)
+                self.smoother = self._smoother(seat, self.smoother)
         if not held:
             self._targets.update(self._map(features))
         targets = self._targets
@@ -131,7 +131,7 @@ class Host:
         self._old = None if fading or self.playing.fault or self.playing is seat else self.playing
         self._fade, self._faded = (round(fade_s / self._tick) if self._targets else 0), 0
         self.playing = seat
-        self.smoother = self._smoother(seat)
+        self.smoother = self._smoother(seat, self.smoother)
 
     def _map(self, features: Features) -> Mapping[str, float]:
         for _ in range(3):  # the one that plays, the one before, the fallback
@@ -180,7 +180,7 @@ class Host:
         self._play(stands_in, RECOVER_S)
         self.reports.append(Report(time, failed, stands_in.name, reason, late))
 
-    def _smoother(self, seat: Seat) -> Smoother:
+    def _smoother(self, seat: Seat, before: Smoother | None) -> Smoother:
         """Return the smoother for what is driven now; what was driven before stays, and goes to rest."""
         known = {control.name: control for control in CONTROLS if not control.name.startswith("z.")}
         known |= {control.name: control for control in self.controls}
@@ -190,12 +190,7 @@ class Host:
         self.controls = tuple(sorted(known.values(), key=lambda control: ranks.get(control.name, len(ranks))))
         for gone in self._targets.keys() - {control.name for control in seat.controls}:
             self._targets[gone] = known[gone].rest
-        made = Smoother(self.controls, seat.smoothing, self._tick)
-        before = getattr(self, "smoother", None)
-        if before is not None:
-            made._values |= {name: v for name, v in before._values.items() if name in made._values}
-            made._held |= {name: v for name, v in before._held.items() if name in made._held}
-        return made
+        return Smoother(self.controls, seat.smoothing, self._tick, state_of=before)
 
     def leave(self) -> None:
         """Let the threads of all mappers end; the last call."""

@@ -50,8 +50,10 @@ class Seat:
         self._worker: Worker[Features, Values] | None = None
         self._explainer: Worker[Features, Mapping[tuple[str, str], float]] | None = None
         self._reshape = adjustments.functions(self.controls)
-        slack = {control.name: _ROUNDING * (control.high - control.low) for control in self.controls}
-        self._limits = [(c.name, c.low - slack[c.name], c.high + slack[c.name]) for c in self.controls]
+        self._limits = [
+            (c.name, c.low - _ROUNDING * (c.high - c.low), c.high + _ROUNDING * (c.high - c.low), c)
+            for c in self.controls
+        ]
 
     def prepare(self, names: Sequence[str], tick: float) -> None:
         """Get the mapper ready for these features.  Raises Fault with what it says; may be slow."""
@@ -102,10 +104,10 @@ class Seat:
 
     def _checked(self, values: Values) -> Values:
         try:
-            for name, low, high in self._limits:
+            for name, low, high, control in self._limits:
                 value = values[name]
                 if not low <= value <= high:
-                    raise Fault(f"gave {name} = {value:g}, which is not within {low:g} to {high:g}")
+                    raise Fault(f"gave {name} = {value:g}, which is not within {control.low:g} to {control.high:g}")
         except (KeyError, TypeError, ValueError) as error:
             if not isinstance(values, Mapping):
                 raise Fault(f"gave {type(values).__name__} instead of a value for each control") from error

@@ -45,6 +45,7 @@ class Mappers:
         self._file: Mapping[str, Any] = config.tables  # what the configuration's file said last
         self._errands = Errands(self._refused)
         self._turned: dict[tuple[str, str], Any] = {}  # edits that wait: the newest value of each counts
+        self._turning: Ticket | None = None  # theirs
         self._lock = threading.Lock()
         self._slow = 0  # times in a row that the mapper was too slow
         self._watcher = Watcher(self._saved) if config.swap.watch else None
@@ -108,13 +109,10 @@ class Mappers:
     def edit(self, control: str, setting: str, value: Any) -> Ticket:
         """Turn one knob of one control (see `edits.SETTINGS`); of many turns the newest counts."""
         with self._lock:
-            waiting = bool(self._turned)
+            if not self._turned or self._turning is None:
+                self._turning = self._errands.ask(self._edit)
             self._turned[control, setting] = value
-        if not waiting:
-            return self._errands.ask(self._edit)
-        ticket = Ticket()
-        ticket.close(True, f"{control} {setting} = {value}")
-        return ticket
+            return self._turning
 
     def undo(self) -> Ticket:
         """Go back one step of the history."""
@@ -143,8 +141,9 @@ class Mappers:
     def _go(self, step: Step, fade_s: float | None) -> str:
         """Play what `step` says, and remember it."""
         said = self._play(step, fade_s)
-        if step.origin != "retry":
+        if step.origin not in ("retry", "saved"):
             self.history.remember(step)
+        if step.origin != "retry":
             self._slow = 0
             self._errands.forget_later()
         self._watch()
@@ -165,7 +164,7 @@ class Mappers:
         if (step.preset, step.seed) != (now.preset, now.seed):
             preset = presets.load(_beside(step.preset, config.folder))
             said.append(f"preset '{step.preset}' plays")
-        if step.table is not now.table or step.origin in ("swap", "file", "retry"):
+        if step.table is not now.table or step.origin in ("swap", "file", "saved", "retry"):
             made = bounded(lambda: choice.make(step.name, step.table, step.folder), f"loading '{step.name}'")
             seat = self._tried(made)
             fade = config.swap.fade_s if fade_s is None else fade_s
@@ -266,7 +265,7 @@ class Mappers:
         if origin in files:
             self._errands.ask(self._read_again)
         if files - {origin}:
-            self._errands.ask(lambda: self._go(self._step(origin="file"), None))
+            self._errands.ask(lambda: self._go(self._step(origin="saved"), None))
 
     def _reported(self, report: Report) -> None:
         """Try a mapper again that was too slow; called beside the tick."""
