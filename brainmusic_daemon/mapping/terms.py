@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def _seconds(table: Any) -> Any:
 
 
 Smooth = Annotated[dict[str, Annotated[float, Field(ge=0, le=60)]], BeforeValidator(_seconds)]
-"""Time constants: `smooth_s = 0.2`, or a table of control = seconds, where `all` stands for those that it leaves out."""
+"""Time constants: `smooth_s = 0.2`, or a table of control = seconds, where `all` is for those that it leaves out."""
 
 
 def smoothing(controls: Sequence[Control], smooth_s: Mapping[str, float]) -> dict[str, Smoothing]:
@@ -146,6 +147,13 @@ def match(
         raise ConfigError(f"{count}{weights} {are} not there with this headset: {listed}; {ways}")
     told = f"{count} ({100 * lost:.0f} % of its weights) {are} not there with this headset, taken as usual: {listed}"
     return Match(match.keep, match.take, (told,))
+
+
+def bundled(name: str) -> Path:
+    """Return a model that comes with the program: in the package when installed, beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "configs"
+    return (inside if inside.is_dir() else package.parent / "configs") / "models" / name
 
 
 def keys(features: Sequence[str], controls: Sequence[str]) -> list[list[tuple[str, str]]]:
