@@ -6,7 +6,7 @@ matplotlib is only imported here.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,49 +19,43 @@ from brainmusic_daemon.learning.fit import Result
 INK, QUIET = "#010203", "#040506"  # stand for the page's own colours until the SVG is written
 OURS, MEAN, DIRECT, OTHER = "#2f81d7", "#8a8f98", "#e0822b", "#2a9d63"  # readable on white and on black
 COLOURS = {"mean": MEAN, "direct": DIRECT, "linear": OURS, "neural": OTHER}
-_DOTS = 500  # of a scatter plot
+_DOTS = 300  # of a scatter plot
 _MOST = 12  # controls that get one
 _BARS = 15
 
 
-def scatter(data: DataSet, result: Result) -> str:
-    """Draw true against predicted targets, one small plot per control."""
+def scatters(data: DataSet, result: Result) -> list[str]:
+    """Draw true against predicted targets, one small picture per control."""
     y, said = data.y[result.rows], result.predictions[result.plan.kind]
-    shown = [c for c in range(len(data.controls)) if np.isfinite(y[:, c]).sum() > 1][:_MOST]
-    columns = min(3, len(shown))
-    lines = -(-len(shown) // columns)
-    with _figure(2.55 * columns, 2.5 * lines) as (figure, out):
-        axes = figure.subplots(lines, columns, squeeze=False).reshape(-1)
-        scored = {score.control: score for score in result.scores[result.plan.kind]}
-        for axis, column in zip(axes, shown, strict=False):
-            made = data.controls[column]
-            rows = np.flatnonzero(np.isfinite(y[:, column]))
-            rows = np.random.default_rng(0).permutation(rows)[:_DOTS]
-            low, high = _reach(y[rows, column], said[rows, column])
+    drawn: list[str] = []
+    for column, score in enumerate(result.scores[result.plan.kind]):
+        rows = np.flatnonzero(np.isfinite(y[:, column]))
+        if len(rows) < 2 or len(drawn) == _MOST:
+            continue
+        rows = np.random.default_rng(0).permutation(rows)[:_DOTS]
+        true, predicted = y[rows, column], said[rows, column]
+        low, high = _reach(true, predicted)
+        wide = 0.02 * (high - low) if len(np.unique(true)) < 8 else 0.0  # conditions would lie on one line
+        with _figure(2.4, 2.4) as (figure, out):
+            axis = figure.subplots()
             axis.plot([low, high], [low, high], color=QUIET, lw=0.8, zorder=1)
-            steps = np.unique(y[rows, column])
-            wide = 0.02 * (high - low) if len(steps) < 8 else 0.0  # conditions would lie on one line
-            jitter = np.random.default_rng(1).uniform(-wide, wide, len(rows))
-            axis.scatter(
-                y[rows, column] + jitter, said[rows, column], s=7, alpha=0.45, lw=0, color=COLOURS[result.plan.kind]
-            )
-            axis.set(xlim=(low, high), ylim=(low, high), title=f"{made.name}   R² {scored[made.name].r2:.2f}")
+            true = true + np.random.default_rng(1).uniform(-wide, wide, len(rows))
+            axis.scatter(true, predicted, s=7, alpha=0.45, lw=0, color=COLOURS[result.plan.kind])
+            title = f"{score.control}   R² {score.r2:.2f}" if np.isfinite(score.r2) else score.control
+            axis.set(xlim=(low, high), ylim=(low, high), title=title, xlabel="wanted", ylabel="predicted")
             axis.locator_params(nbins=4)
-        for axis in axes[len(shown) :]:
-            axis.set_visible(False)
-        figure.supxlabel("wanted", fontsize=9, color=INK)
-        figure.supylabel("predicted", fontsize=9, color=INK)
-    return out[0]
+        drawn += out
+    return drawn
 
 
 def curves(result: Result) -> str:
     """Draw the networks' error over the epochs."""
-    with _figure(6.4, 2.9) as (figure, out):
+    with _figure(4.8, 2.6) as (figure, out):
         axis = figure.subplots()
         for number, network in enumerate(result.networks):
             epochs = np.arange(1, len(network.learned) + 1)
-            axis.plot(epochs, network.learned, color=MEAN, lw=1.2, label="" if number else "what it learns from")
-            axis.plot(epochs, network.held, color=OTHER, lw=1.4, label="" if number else "what it is stopped by")
+            axis.plot(epochs, network.learned, color=OURS, lw=1, alpha=0.6, label="" if number else "learned from")
+            axis.plot(epochs, network.held, color=OTHER, lw=1.4, label="" if number else "held back")
             axis.plot(
                 network.epochs,
                 network.held[network.epochs - 1],
@@ -80,7 +74,7 @@ def curves(result: Result) -> str:
 def importance(data: DataSet, result: Result) -> str:
     """Draw what each feature is worth: the R² lost when it is shuffled."""
     order = np.argsort(-result.importance)[:_BARS][::-1]
-    with _figure(6.4, 0.6 + 0.24 * len(order)) as (figure, out):
+    with _figure(4.8, 0.6 + 0.22 * len(order)) as (figure, out):
         axis = figure.subplots()
         axis.barh(np.arange(len(order)), result.importance[order], color=COLOURS[result.plan.kind], height=0.7)
         axis.set_yticks(np.arange(len(order)), [data.features[i] for i in order])
@@ -98,7 +92,7 @@ def over_time(data: DataSet, result: Result) -> str:
     rows = order[np.isfinite(data.y[result.rows[order], best])]
     rows = rows[:: max(1, len(rows) // 3000)]
     seconds = np.arange(len(rows)) * (60 * data.minutes * len(result.rows) / len(data.x) / max(len(rows), 1))
-    with _figure(6.4, 2.4) as (figure, out):
+    with _figure(4.8, 2.1) as (figure, out):
         axis = figure.subplots()
         axis.plot(
             seconds,
@@ -154,10 +148,3 @@ def _figure(width: float, height: float) -> Iterator[tuple[Any, list[str]]]:
         svg = text.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor").replace(QUIET, "var(--quiet)")
     out.append(svg)
-
-
-def texts(svg: str) -> Sequence[str]:
-    """Return the words in a picture, for tests and for those who cannot see it."""
-    import re
-
-    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)

@@ -49,12 +49,13 @@ def page(
     cautions = "".join(f"<li>{_text(line)}</li>" for line in verdict.cautions(data, result))
     remarks = "".join(f"<li>{_text(line)}</li>" for line in data.remarks)
     better = {True: "good", False: "bad", None: "open"}[result.against_direct.better]
+    claim, *more = verdict.sentences(result)
     sections = [
-        f'<p class="verdict {better}">{_text(verdict.sentence(result))}</p>',
+        f'<p class="verdict {better}"><strong>{_text(claim)}</strong> {_text(" ".join(more))}</p>',
         f"<ul class=caution>{cautions}</ul>" if cautions else "",
         _section("Each control", _LATEX_FREE + " In brackets: 95 % intervals.", _controls(data, result)),
         _section(
-            "Wanted and predicted", "Only rows that it was not learned from.", _picture(figures.scatter, data, result)
+            "Wanted and predicted", "Only rows that it was not learned from.", _grid(figures.scatters(data, result))
         ),
         _picture(figures.over_time, data, result),
         _section("The methods", _tested(result), _methods(result, cost)),
@@ -100,7 +101,7 @@ def _controls(data: DataSet, result: Result) -> str:
             low, high = score.interval
             reach = f"<small> ({low:.2f} … {high:.2f})</small>" if name == result.plan.kind and np.isfinite(low) else ""
             strong = " class=best" if score.r2 == best else ""
-            cells += f"<td{strong}>{score.r2:.2f}{reach}</td><td>{score.mse:.3g}</td>"
+            cells += f"<td{strong}>{_number(score.r2, '.2f')}{reach}</td><td>{_number(score.mse, '.4g')}</td>"
         unit = f" <small>{_text(control.unit)}</small>" if control.unit else ""
         lines.append(f"<tr><th>{_text(control.name)}{unit}</th>{cells}</tr>")
     return _table(f"<tr><th rowspan=2></th>{head}</tr><tr>{under}</tr>", "".join(lines))
@@ -189,6 +190,10 @@ def _picture(draw: object, data: DataSet, result: Result) -> str:
     return f"<figure>{draw(data, result)}</figure>"  # type: ignore[operator]
 
 
+def _grid(pictures: Sequence[str]) -> str:
+    return '<div class="grid">' + "".join(f"<figure>{picture}</figure>" for picture in pictures) + "</div>"
+
+
 def _section(title: str, note: str, content: str) -> str:
     content = content if not content.startswith("<svg") else f"<figure>{content}</figure>"
     return f"<h2>{_text(title)}</h2>" + (f"<p class=note>{_text(note)}</p>" if note else "") + content
@@ -199,7 +204,10 @@ def _table(head: str, body: str) -> str:
 
 
 def _number(value: float, form: str, unit: str = "") -> str:
-    return f"{value:{form}}{unit}" if np.isfinite(value) else "–"
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:{form}}"
+    return (text.removeprefix("-") if float(text) == 0 else text.replace("-", "−", 1)) + unit
 
 
 def _text(value: str) -> str:
@@ -225,11 +233,14 @@ border-left:.3rem solid var(--open);border-radius:.2rem
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--soft)}
 thead th{font-weight:600;border-color:var(--quiet)}
+thead th[colspan]{text-align:center}
 tbody th{font-weight:500;text-align:left;padding-left:0}
 .words{text-align:left;white-space:normal;min-width:12rem}
 .best{font-weight:650}
 figure{margin:.6rem 0;overflow-x:auto}
-svg{max-width:100%;height:auto;display:block}
+svg{width:100%;max-width:40rem;height:auto;display:block}
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(11.5rem,1fr));gap:.4rem}
+.grid svg{max-width:17rem}
 svg text{font-family:system-ui,sans-serif!important}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;font-size:.9rem}
 dd{margin:0;overflow-wrap:anywhere}

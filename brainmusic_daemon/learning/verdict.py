@@ -11,20 +11,19 @@ from brainmusic_daemon.learning.scores import FEW_BLOCKS, Comparison
 FEW_CHANGES = 8
 
 
-def sentence(result: Result) -> str:
-    """Return whether the learned mapping is better than the direct one on these data, and by how much."""
+def sentences(result: Result) -> list[str]:
+    """Return first whether the learned mapping is better than the direct one, then by how much, and what else."""
     found = result.against_direct
     if not found.controls:
-        return "The direct mapping drives none of these controls, so there is nothing to compare with it. " + usual(
-            result
-        )
+        return ["The direct mapping drives none of these controls: there is nothing to compare with.", usual(result)]
     said = "is" if found.better else "is not"
-    text = f"The learned mapping {said} better than the direct one on your data: {_by(found)}."
-    if found.better is None and found.blocks >= FEW_BLOCKS:
-        text += " The interval includes no difference."
+    told = [f"The learned mapping {said} better than the direct one on your data."]
+    told.append(_by(found)[:1].upper() + _by(found)[1:] + ".")
     if found.blocks < FEW_BLOCKS:
-        text += f" So few blocks cannot tell: {FEW_BLOCKS} are the least, some minutes more would."
-    return f"{text} {usual(result)}"
+        told.append(f"So few blocks cannot tell: {FEW_BLOCKS} are the least, some minutes more would help.")
+    elif found.better is None:
+        told.append("The interval includes no difference at all.")
+    return [*told, usual(result)]
 
 
 def usual(result: Result) -> str:

@@ -245,7 +245,7 @@ def _write(path: Path, text: str) -> None:
 
 def summary(done: Trained, out: Path, report_to: Path | None = None) -> str:
     """Return in a few lines what came of it, and how to play it."""
-    lines = [verdict.sentence(done.result), *verdict.cautions(done.data, done.result), *done.data.remarks]
+    lines = [" ".join(verdict.sentences(done.result)), *verdict.cautions(done.data, done.result), *done.data.remarks]
     scores = ", ".join(f"{s.control} {s.r2:.2f}" for s in done.result.scores[done.result.plan.kind])
     lines.insert(1, f"R² on what it has not seen: {scores}")
     lines.append(f"play it: brainmusic swap {out}" + (f"; read about it: {report_to}" if report_to else ""))
