@@ -85,7 +85,7 @@ class Mood(_Steady):
     says: Text = Field(min_length=1, description="in a sentence")
     prompt: Text = Field("", description="default: what it says")
     above: float = Field(0.6, gt=0, lt=1, description="from here on it has the word")
-    full: float = Field(0.75, gt=0, le=1, description="here its prompt has its whole weight")
+    full: float = Field(0.7, gt=0, le=1, description="here its prompt has its whole weight")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
