@@ -16,6 +16,7 @@ from brainmusic_daemon.sections import (
     SECTIONS,
     ArtifactsConfig,
     BaselineConfig,
+    ControlConfig,
     FeaturesConfig,
     MusicConfig,
     QualityConfig,
@@ -42,6 +43,7 @@ class Config:
     baseline: BaselineConfig
     music: MusicConfig
     swap: SwapConfig
+    control: ControlConfig
     preset: Preset  # the one that `music` names
     source: Source
     choice: Choice  # of the mapper

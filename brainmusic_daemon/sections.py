@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -25,8 +27,11 @@ class Section(BaseModel):
 
 
 class SessionConfig(Section):
-    """The tick, and how patiently devices are waited for."""
+    """The tick, how patiently devices are waited for, and the name under which the daemon is reached."""
 
+    name: str = Field(
+        "brainmusic", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="tells daemons apart that run side by side"
+    )
     tick_ms: float = Field(20.0, ge=2, lt=100, description="period of the tick, ms")
     patience_s: float = Field(10.0, ge=0, description="wait this long for a source never seen yet, s; inf: for ever")
     silence_s: float = Field(0.8, gt=0, le=10, description="no sample for this long: the source is lost, s")
@@ -123,6 +128,24 @@ class SwapConfig(Section):
     watch: bool = Field(True, description="take up files when they are saved")
 
 
+class ControlConfig(Section):
+    """How the daemon is commanded over OSC; the shell reaches it without any of this."""
+
+    enabled: bool = Field(True, description="listen for OSC commands")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen at; 0.0.0.0: whoever can reach us")
+    osc_port: int = Field(57121, ge=0, le=65535, description="UDP port of the OSC commands; 0: any that is free")
+    explain_hz: float = Field(4.0, ge=0, le=20, description="send the shares behind every control so often, Hz; 0: no")
+    folder: Path = Field(Path(), description="where recordings asked for by a bare name go; default: where it started")
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Return whether other computers may reach it."""
+        try:
+            return not ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host != "localhost"
+
+
 class SceneConfig(Section):
     """A mapper, a preset and how they sound, to be recalled under one name."""
 
@@ -140,4 +163,5 @@ SECTIONS: Mapping[str, type[Section]] = {
     "baseline": BaselineConfig,
     "music": MusicConfig,
     "swap": SwapConfig,
+    "control": ControlConfig,
 }

@@ -14,3 +14,6 @@ _SETTINGS.write_text(  # a session of its own hides the streams of whatever runs
     encoding="utf-8",
 )
 os.environ["LSLAPICFG"] = str(_SETTINGS)
+
+# Run files of the daemons that tests start: a folder of their own, so that no daemon that runs beside is in their way.
+os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="brainmusic-run-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -12,6 +13,13 @@ from typing import NoReturn
 # Small matrices are faster on one thread, and the tick must not wait for a pool; set before numpy is first imported.
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+
+COMMANDS = (
+    *("run", "render", "replay", "record", "calibrate", "train"),
+    *("swap", "status", "stop", "tell", "devices", "check"),
+)
+"""Each is a module here, with a function of its name."""
 
 
 def main() -> NoReturn:
@@ -28,8 +36,6 @@ def _command() -> int:
     import typer
 
     from brainmusic_daemon import __version__
-    from brainmusic_daemon.api import BrainmusicError
-    from brainmusic_daemon.cli import calibrate, check, devices, record, render, replay, run, train
 
     app = typer.Typer(
         help="Turn live EEG into music: sound and OSC that follow the brain.",
@@ -51,19 +57,21 @@ def _command() -> int:
     ) -> None:
         """Turn live EEG into music: sound and OSC that follow the brain."""
 
-    commands = (
-        *(run.run, render.render, replay.replay, record.record),
-        *(calibrate.calibrate, train.train, devices.devices, check.check),
-    )
-    for command in commands:
-        app.command()(command)
+    asked = sys.argv[1:2]  # only what is asked for is imported: `stop` must not wait for what `train` needs
+    for name in asked if asked and asked[0] in COMMANDS else COMMANDS:
+        module = importlib.import_module(f"{__name__}.{name}")
+        app.command(context_settings=getattr(module, "CONTEXT", None))(getattr(module, name))
     try:
         app()
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):  # the reader of a pipe has seen enough
             return 0
         return leaving.code if isinstance(leaving.code, int) else 0
-    except BrainmusicError as error:
+    except Exception as error:
+        from brainmusic_daemon.api import BrainmusicError  # it brings numpy, which `stop` has no use for
+
+        if not isinstance(error, BrainmusicError):
+            raise
         sys.stderr.write(f"brainmusic: {error}\n")
         return error.exit_code
     return 0

@@ -24,6 +24,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="SECTION.KEY=VALUE", help="Change one setting; may be given several times."),
 ]
+Name = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="Which daemon, where several run: its session.name.")
+]
 Seconds = Annotated[float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop after so many seconds.")]
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FADE_S = 0.12
+PANIC_S = 0.02
+MUTE_S = 0.3
 STALL_S = 1.0  # no callback for this long: the device is gone
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 
@@ -64,6 +66,8 @@ class Audio:
     _failed: int = field(default=0, init=False, repr=False)
     _reopened: int = field(default=0, init=False, repr=False)
     _voicing: Voicing | None = field(default=None, init=False, repr=False)  # its values outlive a reconnection
+    _silent: bool = field(default=False, init=False, repr=False)
+    _gain_db: float | None = field(default=None, init=False, repr=False)  # set while it plays
     _kept: list[Any] = field(default_factory=list, init=False, repr=False)  # what a hanging stream still points at
 
     def __post_init__(self) -> None:
@@ -102,12 +106,25 @@ class Audio:
         _, notes, stream = self._playing
         assert self._clock is not None
         stream.observe(self._clock.now(), engine.frame)
-        notes.play(frame.notes, stream.frame_of, frame.drone)
+        notes.play(frame.notes if not self._silent else (), stream.frame_of, frame.drone)
 
     def panic(self) -> None:
-        """Silence within 50 ms (tick thread only)."""
+        """Silence within 50 ms, the room emptied, until `mute(False)`.  From any thread."""
+        self._silent = True
         if self._engine is not None:
-            self._engine.panic()
+            self._engine.fade_now(0.0, PANIC_S, wipe=True)
+
+    def mute(self, on: bool) -> None:
+        """Fade out, or in.  From any thread."""
+        self._silent = on
+        if self._engine is not None:
+            self._engine.fade_now(0.0 if on else 1.0, MUTE_S)
+
+    def gain(self, decibels: float) -> None:
+        """Set the output gain; what is configured is that of the start.  From any thread."""
+        self._gain_db = decibels
+        if self._engine is not None:
+            self._engine.set_gain(decibels)
 
     def close(self) -> None:
         """Fade out and stop."""
@@ -152,7 +169,9 @@ class Audio:
         library = portaudio.load()
         index, name = portaudio.find(library, self.device)
         rate = portaudio.usable_rate(library, index, name, self.samplerate)
-        engine = Engine(rate, self.gain_db, self._voicing)
+        engine = Engine(rate, self.gain_db if self._gain_db is None else self._gain_db, self._voicing)
+        if self._silent:
+            engine.fade(0.0, 0.0)
         self._stream = portaudio.Stream(library, index, name, engine, self.frames, self.latency)
         if self._model is not None:
             engine.play_model(self._model, self.latent_scale, self.frames)

@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,6 +74,7 @@ class Midi:
     _changed: threading.Condition = field(default_factory=threading.Condition, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
     _closing: bool = field(default=False, init=False, repr=False)
+    _silent: bool = field(default=False, init=False, repr=False)
     _sent: int = field(default=0, init=False, repr=False)
     _errors: int = field(default=0, init=False, repr=False)
 
@@ -96,17 +97,28 @@ class Midi:
         if self._port is None:
             return
         with self._changed:
-            self._events.take(frame)
+            self._events.take(frame if not self._silent else replace(frame, notes=()))
             if self._thread is None:
                 self._write(self._events.due(frame.time))
             else:
                 self._changed.notify()
 
     def panic(self) -> None:
-        """End every note and cut what rings on."""
+        """End every note and cut what rings on, until `mute(False)`.  From any thread."""
+        self._quieten(hard=True)
+
+    def mute(self, on: bool) -> None:
+        """Let every note end, and begin none; or go on.  From any thread."""
+        if on:
+            self._quieten(hard=False)
+        self._silent = on
+
+    def _quieten(self, hard: bool) -> None:
+        self._silent = True
         if self._port is not None and self._clock is not None:
             with self._changed:
-                self._write(self._events.silence(self._clock.now(), hard=True))
+                due = [*self._events.silence(self._clock.now(), hard=hard)]
+            self._write(due)  # the tick does not wait for the port
 
     def close(self) -> None:
         """End every note, reset the controllers, close the port."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -15,7 +16,7 @@ from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamI
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.osc_dialects import SUMMARY
 from brainmusic_daemon.outputs.osc_encoder import DialectName, Encoder, make_encoder
-from brainmusic_daemon.outputs.osc_encoding import IMMEDIATELY, Batch, Packet, Packets, bundles, message, ntp
+from brainmusic_daemon.outputs.osc_encoding import IMMEDIATELY, Argument, Batch, Packet, Packets, bundles, message, ntp
 from brainmusic_daemon.outputs.osc_target import Target, parse_target
 from brainmusic_daemon.outputs.schedule import Schedule
 
@@ -55,6 +56,7 @@ class Osc:
     _packets: Packets | None = field(default=None, init=False)
     _targets: list[Target] = field(default_factory=list, init=False)
     _said: set[str] = field(default_factory=set, init=False)  # a headset that comes and goes is no news
+    _silent: bool = field(default=False, init=False)
     _is_open: bool = field(default=False, init=False)
     _clock: Clock | None = field(default=None, init=False)
     _unix: float = field(default=0.0, init=False)  # Unix time of session time 0, s
@@ -105,7 +107,7 @@ class Osc:
             datagrams = self._packets.messages(batch)
         for target in self._targets:
             target.send(datagrams, frame.time)
-        if batch.notes:
+        if batch.notes and not self._silent:
             self._send_notes(batch, frame.time)
 
     def _send_notes(self, batch: Batch, now: float) -> None:
@@ -132,6 +134,23 @@ class Osc:
         found = time.time() - self._clock.now()
         self._unix += (found - self._unix) * (0.05 if abs(found - self._unix) < 0.01 else 1.0)
         return self._unix + session
+
+    def panic(self) -> None:
+        """Send no more notes, not even those that wait, until `mute(False)`.  From any thread."""
+        self._silent = True
+        schedule = self._schedule
+        if schedule is not None:
+            schedule.clear()
+
+    def mute(self, on: bool) -> None:
+        """Send no notes, or notes again.  From any thread."""
+        self._silent = on
+
+    def say(self, address: str, arguments: Sequence[Argument]) -> None:
+        """Send one message that belongs to no tick, in our own dialect only.  From any thread but the tick's."""
+        finite = all(math.isfinite(number) for number in arguments if isinstance(number, float))
+        if self._is_open and self.dialect == "brainmusic" and finite:
+            self._send_now([message(address, arguments)], -math.inf)  # -inf: whoever is away is the tick's business
 
     def close(self) -> None:
         """Close the sockets; the counters stay."""

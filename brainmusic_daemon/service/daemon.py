@@ -13,11 +13,15 @@ from brainmusic_daemon.api import SourceLost, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.announcer import Announcer
+from brainmusic_daemon.service.control import Control
+from brainmusic_daemon.service.control_osc import ControlOsc
+from brainmusic_daemon.service.control_socket import ControlSocket
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
 from brainmusic_daemon.service.mappers import Mappers
 from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.session import Session, warm_up
+from brainmusic_daemon.service.sounding import Sounding
 from brainmusic_daemon.service.ticker import Ticker
 
 _log = logging.getLogger(__name__)
@@ -37,10 +41,15 @@ class Daemon:
         self.ticker = Ticker(self.clock, config.tick, self.session.tick)
         self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
         self.mappers = Mappers(self.session)
+        self.sounding = Sounding(config.outputs)
+        self.control = Control(self)
+        self.socket = ControlSocket(self.control, config.session.name)
+        self.osc_in = ControlOsc(self.control, config.control)
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
         self._stop_ticking = threading.Event()
         self._announcer = Announcer()
+        self._ended = threading.Event()  # by a command
 
     def run(
         self, stop: threading.Event, *, seconds: float | None = None, watch: Callable[[], None] = lambda: None
@@ -59,13 +68,18 @@ class Daemon:
     def _start(self) -> None:
         # Many short Python slices instead of few long ones: the tick gets its turn within half a millisecond.
         sys.setswitchinterval(0.0005)
+        self.socket.start()  # first: a second daemon of this name gets no further
         self.session.acquisition.start()
         self.host.start()
         self._tick_thread.start()
         self._warming.start()
         self.mappers.start()
+        self.control.start()
+        self.osc_in.start()
 
     def _stop(self) -> None:
+        self.osc_in.stop()
+        self.control.stop()
         self.mappers.stop()
         self._stop_ticking.set()
         if self._tick_thread.is_alive():
@@ -74,11 +88,16 @@ class Daemon:
         self.session.pipeline.host.leave()
         self.session.acquisition.stop()
         self.recorder.stop()  # last of those, so that nothing is missing
+        self.socket.stop()  # whoever waits for the end of this daemon waits for all of it
+
+    def end(self) -> None:
+        """Let `run` come to its end.  From any thread."""
+        self._ended.set()
 
     def _watch(self, stop: threading.Event, seconds: float | None, watch: Callable[[], None]) -> None:
         acquisition, patience = self.session.acquisition, self.config.session.patience_s
         starting = True
-        while not stop.is_set():
+        while not (stop.is_set() or self._ended.is_set()):
             now = self.clock.now()
             if not self._warming.is_alive() and self.session.attach():
                 gc.collect()

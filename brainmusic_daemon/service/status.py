@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from brainmusic_daemon.api import CONTROL
-from brainmusic_daemon.service.daemon import Daemon
-from brainmusic_daemon.service.session import Session
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.service.daemon import Daemon
+    from brainmusic_daemon.service.session import Session
 
 _SHOWN_FEATURES = ("engagement", "relaxation", "asymmetry", "synchrony")  # with the bands one row of 100 columns
 _NAMES = {"fundamental_frequency": "pitch", "noise_amount": "noise", "attack_time": "attack"}

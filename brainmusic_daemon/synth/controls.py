@@ -11,6 +11,8 @@ from brainmusic_daemon.synth.gates import own_colour, to_drone
 from brainmusic_daemon.synth.layout import LINES, MAX_PARTIALS, MAX_VOICES, QUANTUM, SPECTRUM, TARGETS
 from brainmusic_daemon.synth.oscillators import prepare_partials, sine_cosine
 
+GAIN_S = 0.03  # time constant of the output gain
+
 
 @compiled
 def begin_quantum(F, N, frame):
@@ -35,6 +37,9 @@ def begin_quantum(F, N, frame):
     for v in range(MAX_VOICES):
         begin_voice(F, N, v, frame, pulse_end, rise, fall, begin, end)
     F[at.PULSE_PHASE] = pulse_end
+    gain = F[at.GAIN_END]
+    F[at.GAIN_BEGIN] = gain
+    F[at.GAIN_END] = gain + (F[at.GAIN] - gain) * (1.0 - math.exp(-step / GAIN_S))
     fade = F[at.FADE_END]
     F[at.FADE_BEGIN] = fade
     if fade < F[at.FADE_TARGET]:

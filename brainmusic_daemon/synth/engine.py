@@ -124,6 +124,19 @@ class Engine:
         self._row[:2] = frame, at.PANIC
         return self._push_row()
 
+    def fade_now(self, to: float, seconds: float, wipe: bool = False) -> None:
+        """Fade everything from the next quantum on, past the queue; `wipe`: in silence empty room and voices.
+
+        From any thread, whatever the producer is at: single words, each of which makes sense alone.
+        """
+        self.floats[at.FADE_STEP] = at.QUANTUM / max(float(at.QUANTUM), seconds * self.samplerate)
+        self.integers[at.WIPE] = int(wipe)
+        self.floats[at.FADE_TARGET] = to
+
+    def set_gain(self, decibels: float) -> None:
+        """Glide to another output gain.  From any thread."""
+        self.floats[at.GAIN] = 10 ** (decibels / 20)
+
     def render(self, frames: int) -> npt.NDArray[np.float32]:
         """Return the next frames, (frames, 2); never while a stream renders from the same block."""
         out = np.empty((frames, 2), dtype=np.float32)
@@ -160,7 +173,8 @@ def new_block(samplerate: float, gain: float) -> tuple[npt.NDArray[np.float64], 
     """Return the shared block, seen as floats and as integers, with everything that depends on the sample rate."""
     F = np.zeros(at.WORDS)
     N = F.view(np.int64)
-    F[at.SAMPLERATE], F[at.GAIN], F[at.CEILING] = samplerate, gain, CEILING
+    F[at.SAMPLERATE], F[at.CEILING] = samplerate, CEILING
+    F[at.GAIN], F[at.GAIN_BEGIN], F[at.GAIN_END] = gain, gain, gain
     F[at.RELEASE] = 1 - math.exp(-1 / (0.12 * samplerate))
     F[at.DC_POLE] = math.exp(-2 * math.pi * 5 / samplerate)
     F[at.LOW_CUT] = 1 - math.exp(-2 * math.pi * 140 / samplerate)

@@ -164,12 +164,12 @@ def master(F, place, n, left, right, wet_l, wet_r, lim_l, lim_r):
     fade, fade_end = F[at.FADE_BEGIN], F[at.FADE_END]
     pole = F[at.DC_POLE]
     xl, yl, xr, yr = F[at.DC], F[at.DC + 1], F[at.DC + 2], F[at.DC + 3]
-    gain = F[at.GAIN]
+    gain, gain_end = F[at.GAIN_BEGIN], F[at.GAIN_END]
     for i in range(n):
         p = float(place + i) / QUANTUM
         d = dry_begin + (dry_end - dry_begin) * p
         w = wet + (wet_end - wet) * p
-        g = (level + (level_end - level) * p) * gain
+        g = (level + (level_end - level) * p) * (gain + (gain_end - gain) * p)
         l = g * (d * left[i] + w * wet_l[i]) + 1e-20  # noqa: E741
         r = g * (d * right[i] + w * wet_r[i]) + 1e-20
         yl = l - xl + pole * yl

@@ -61,12 +61,13 @@ INTEGERS: Final = VOICE_LEAVES + MAX_VOICES
 
 # --- scalars, set once ------------------------------------------------------------------------------------------------
 SAMPLERATE: Final = 64
-GAIN: Final = 65  # output gain, amplitude
+GAIN: Final = 65  # output gain, amplitude; may be written while it plays
 CEILING: Final = 66
 RELEASE: Final = 67  # per frame
 DC_POLE: Final = 68
 LOW_CUT: Final = 69
 # --- scalars that move ------------------------------------------------------------------------------------------------
+GAIN_BEGIN, GAIN_END = 70, 71  # on the way to GAIN
 FADE_BEGIN, FADE_END, FADE_TARGET, FADE_STEP = 72, 73, 74, 75
 PULSE_PHASE: Final = 76
 LIMITER_GAIN: Final = 77

@@ -1,0 +1,137 @@
+"""Arguments of a command in, what it does to a running daemon out: one function per command, none of them slow.
+
+What takes its time leaves a ticket.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from brainmusic_daemon import __version__
+from brainmusic_daemon.service import overview
+from brainmusic_daemon.service.commands import Refused
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.service.daemon import Daemon
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done."""
+
+    text: str  # one line for people
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Ticket(Protocol):
+    """What a request that takes its time leaves behind."""
+
+    ok: bool | None
+    message: str
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+def _route(daemon: Daemon, control: str, setting: str, value: float | bool) -> Ticket:
+    return daemon.mappers.edit(control, setting, value)
+
+
+def _rate(daemon: Daemon, rating: float) -> Done:
+    daemon.session.journal.note("rating", value=rating)
+    return Done(f"rated {rating:+g}")
+
+
+def _target(daemon: Daemon, control: str, value: float) -> Done:
+    known = {known.name: known for known in daemon.session.pipeline.host.controls}
+    found = known.get(control)
+    if found is None:
+        near = difflib.get_close_matches(control, known, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; there is {', '.join(known)}"
+        raise Refused(f"there is no control '{control[:60]}'{hint}", "unknown")
+    if not found.low <= value <= found.high:
+        raise Refused(f"{control} goes from {found.low:g} to {found.high:g} {found.unit}".rstrip(), "range")
+    daemon.session.journal.note("target", control, value)
+    return Done(f"{control} ought to be {value:g} {found.unit}".rstrip())
+
+
+def _marker(daemon: Daemon, text: str) -> Done:
+    daemon.session.journal.note("marker", text=text)
+    return Done(f"marked '{text}'")
+
+
+def _mute(daemon: Daemon, on: bool) -> Done:
+    daemon.sounding.mute(on)
+    return Done("muted" if on else "the music fades in")
+
+
+def _panic(daemon: Daemon, on: bool) -> Done:
+    if not on:
+        return _mute(daemon, False)
+    daemon.sounding.panic()
+    return Done("silence; `resume` ends it")
+
+
+def _gain(daemon: Daemon, decibels: float) -> Done:
+    reached = daemon.sounding.gain(decibels)
+    if not reached:
+        raise Refused("no output has a level to set: there is no [output.audio]")
+    return Done(f"gain {decibels:g} dB")
+
+
+def _record(daemon: Daemon, file: str) -> Done:
+    name = file or time.strftime("brainmusic-%Y%m%d-%H%M%S.xdf")
+    path = (daemon.config.control.folder / Path(name).expanduser()).absolute()
+    daemon.recorder.start(path)
+    return Done(f"recording to {path}", {"file": str(path)})
+
+
+def _stop_recording(daemon: Daemon) -> Done:
+    done = daemon.recorder.stop()
+    if done is None:
+        raise Refused("there is no recording to stop")
+    lost = f", {done.lost} samples lost" if done.lost else ""
+    data = {"file": str(done.path), "seconds": done.seconds, "bytes": done.bytes, "lost": done.lost}
+    return Done(f"recorded {done.seconds:.1f} s to {done.path}{lost}", data)
+
+
+def _status(daemon: Daemon) -> Done:
+    return Done(*overview.look(daemon))
+
+
+def _stop(daemon: Daemon) -> Done:
+    daemon.end()
+    return Done("stopping")
+
+
+def _ping(daemon: Daemon) -> Done:
+    name = daemon.config.session.name
+    return Done(f"{name}, brainmusic {__version__}", {"name": name, "version": __version__})
+
+
+ACTIONS: Mapping[str, Callable[..., Done | Ticket]] = {
+    "mapper.load": lambda daemon, mapper, fade_s: daemon.mappers.load(mapper, fade_s),
+    "mapper.undo": lambda daemon: daemon.mappers.undo(),
+    "mapper.redo": lambda daemon: daemon.mappers.redo(),
+    "scene": lambda daemon, name, fade_s: daemon.mappers.scene(name, fade_s),
+    "preset": lambda daemon, preset: daemon.mappers.preset(preset),
+    "route": _route,
+    "save": lambda daemon, file: daemon.mappers.save(file),
+    "rate": _rate,
+    "target": _target,
+    "marker": _marker,
+    "mute": _mute,
+    "gain": _gain,
+    "panic": _panic,
+    "resume": lambda daemon: _mute(daemon, False),
+    "record.start": _record,
+    "record.stop": _stop_recording,
+    "status": _status,
+    "reload": lambda daemon: daemon.mappers.reload(),
+    "stop": _stop,
+    "ping": _ping,
+}

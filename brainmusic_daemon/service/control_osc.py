@@ -1,0 +1,195 @@
+"""OSC datagrams in, commands of the table out, answers back to whoever sent: how Max, Pd and SuperCollider steer."""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from brainmusic_daemon.outputs.osc_encoding import message
+from brainmusic_daemon.sections import ControlConfig
+from brainmusic_daemon.service import commands
+from brainmusic_daemon.service.control import Answer, Control
+from brainmusic_daemon.service.osc_decoding import MOST_BYTES, Malformed, messages
+
+_log = logging.getLogger(__name__)
+
+HEAD = "/brainmusic/"
+REPLY = "/brainmusic/reply"
+RETRY_S = 5.0
+BURST = 64  # datagrams between two pauses
+PAUSE_S = 0.004  # the tick's turn
+BUFFER_BYTES = 1 << 20
+MOST_TEXT = 1_000  # of a reply, characters
+_TOLD = 100  # addresses that are remembered, as told or as known
+_TELL_S = 1.0  # at most so often
+
+
+class ControlOsc:
+    """Listens for commands; a port that is taken is tried again, and never stops the music."""
+
+    def __init__(self, control: Control, settings: ControlConfig) -> None:
+        self._control, self._settings = control, settings
+        self._socket: socket.socket | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="control-osc", daemon=True)
+        self._known: dict[str, tuple[str, tuple[str, ...]]] = {}  # address → command and arguments in it
+        self._told: set[str] = set()
+        self._next_word = 0.0
+        self.port = 0  # that it listens at; 0: at none
+        self.received = 0  # messages
+        self.wrong: dict[str, int] = {}  # reason → datagrams or messages
+
+    def start(self) -> None:
+        """Begin to listen, where that is wanted; returns at once."""
+        if not self._settings.enabled:
+            return
+        if self._settings.beyond_loopback:
+            _log.warning(
+                "OSC control listens at %s: whoever reaches this computer over the network can command the music; "
+                'control.host = "127.0.0.1" keeps it to this computer',
+                self._settings.host,
+            )
+        self._open(first=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening.  Idempotent, never raises."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
+        self._close()
+
+    def counters(self) -> dict[str, float]:
+        """Return the port, how many messages came, and by reason what was wrong with them."""
+        return {"port": self.port, "received": self.received, **self.wrong}
+
+    def _open(self, first: bool = False) -> None:
+        host, port = self._settings.host, self._settings.osc_port
+        made = None
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+            made = socket.socket(family, kind)
+            with suppress(OSError):
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            made.bind(address)
+            made.setblocking(False)
+        except OSError as error:
+            if made is not None:
+                made.close()
+            if first:
+                _log.warning(
+                    "OSC control: cannot listen at %s:%d (%s); trying on. Another port: --set control.osc_port=…",
+                    host, port, error.strerror or error,
+                )  # fmt: skip
+            return
+        self.port = made.getsockname()[1]
+        self._socket = made
+        if port == 0 or not first:
+            _log.info("OSC control listens at %s:%d", host, self.port)
+
+    def _close(self) -> None:
+        taken, self._socket, self.port = self._socket, None, 0
+        if taken is not None:
+            taken.close()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            if self._socket is None:
+                if not self._stop.wait(RETRY_S):
+                    self._open()
+                continue
+            try:
+                if select.select([self._socket], [], [], 0.2)[0]:
+                    self._drain(self._socket)
+                    time.sleep(PAUSE_S)
+            except Exception:  # noqa: BLE001 - a mistake of ours, or the network is gone: listen anew
+                _log.exception("OSC control failed; listening anew")
+                self._close()
+
+    def _drain(self, listening: socket.socket) -> None:
+        for _ in range(BURST):
+            try:
+                datagram, sender = listening.recvfrom(MOST_BYTES + 1)
+            except BlockingIOError:
+                return
+            except ConnectionError:  # Windows tells so of a reply that nobody took
+                continue
+            except OSError:  # Windows tells so of a datagram beyond the buffer
+                self._count("oversized")
+                continue
+            try:
+                found = messages(datagram)
+            except Malformed as error:
+                self._count("malformed")
+                self._count(f"malformed.{error}")
+                self._tell(f"{sender[0]}", f"what came from {sender[0]}:{sender[1]} is no OSC ({error})")
+                continue
+            for address, arguments in found:
+                self.received += 1
+                self._take(address, arguments, sender)
+
+    def _take(self, address: str, arguments: tuple[object, ...], sender: Any) -> None:
+        route = self._known.get(address)
+        if route is None:
+            route = find(address)
+            if route is None:
+                self._answered(address, sender, "", Answer(False, f"there is no {address[:80]}", reason="unknown"))
+                return
+            if len(self._known) < _TOLD:
+                self._known[address] = route
+        name, inside = route
+        reply = partial(self._answered, address, sender, name)
+        self._control.submit(name, (*inside, *arguments), reply, trusted=False)
+
+    def _answered(self, address: str, sender: Any, name: str, answer: Answer) -> None:
+        """Tell the sender what came of it; of a knob that is turned only what is wrong, and that once."""
+        if not answer.ok:
+            self._count(answer.reason)
+            if answer.reason != "refused" and not self._tell(address, f"{address[:80]}: {answer.text}"):
+                return
+        elif commands.BY_NAME[name].state:
+            return
+        text = " ".join(answer.text.split())[:MOST_TEXT]
+        self._send(message(REPLY, (name or address[:80], "ok" if answer.ok else "no", text)), sender)
+
+    def _send(self, datagram: bytes, sender: Any) -> None:
+        listening = self._socket
+        if listening is not None:
+            try:
+                listening.sendto(datagram, sender)
+            except (OSError, ValueError):
+                self._count("reply_lost")
+
+    def _count(self, reason: str) -> None:
+        self.wrong[reason] = self.wrong.get(reason, 0) + 1
+
+    def _tell(self, key: str, text: str) -> bool:
+        """Log something that is wrong with an address once, and not too much at once; return whether it did."""
+        now = time.monotonic()
+        if key in self._told or len(self._told) >= _TOLD or now < self._next_word:
+            return False
+        self._told.add(key)
+        self._next_word = now + _TELL_S
+        _log.warning("OSC control: %s", text)
+        return True
+
+
+def find(address: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return the command of an address and the arguments that are part of it; None: there is none."""
+    if not address.startswith(HEAD):
+        return None
+    parts = address[len(HEAD) :].split("/")
+    for length in range(len(parts), 0, -1):
+        command = commands.BY_NAME.get(".".join(parts[:length]))
+        inside = parts[length:]
+        if command is not None and sum(a.in_address for a in command.arguments) == len(inside):
+            return command.name, tuple(inside)
+    return None

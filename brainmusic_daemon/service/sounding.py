@@ -1,0 +1,60 @@
+"""Mute, panic and gain in, every output told out: from the control's threads, past the tick."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from brainmusic_daemon.api import Output
+
+_log = logging.getLogger(__name__)
+
+
+class Sounding:
+    """Whether anything sounds, and how loud.  An output that is not open now keeps what it was told."""
+
+    def __init__(self, outputs: Mapping[str, Output]) -> None:
+        self._outputs = outputs
+        self.muted = False
+        self.panicked = False
+        self.gain_db: float | None = None  # None: as configured
+
+    def panic(self) -> None:
+        """Silence everything at once; it stays silent until `mute(False)`."""
+        self.panicked = True
+        self._each("panic", lambda output: output.panic())
+        self.say("/brainmusic/panic", 1)
+        _log.warning("panic: silence; `resume` lets the music fade in again")
+
+    def mute(self, on: bool) -> None:
+        """Let the music fade out, or in; what was a panic is over."""
+        was_panic = self.panicked and not on
+        self.muted, self.panicked = on, self.panicked and on
+        self._each("mute", lambda output: output.mute(on))
+        self.say("/brainmusic/mute", int(on))
+        if was_panic:
+            self.say("/brainmusic/panic", 0)
+
+    def gain(self, decibels: float) -> int:
+        """Set the level of what makes sound; return how many outputs have one."""
+        reached = self._each("gain", lambda output: output.gain(decibels))
+        if reached:
+            self.gain_db = decibels
+        return reached
+
+    def say(self, address: str, *arguments: int | float | str) -> int:
+        """Let the outputs that speak OSC send one message that belongs to no tick; return how many there are."""
+        return self._each("say", lambda output: output.say(address, arguments))
+
+    def _each(self, name: str, call: Callable[[Any], None]) -> int:
+        reached = 0
+        for output in self._outputs.values():
+            if not callable(getattr(output, name, None)):
+                continue
+            try:
+                call(output)
+                reached += 1
+            except Exception:  # noqa: BLE001 - one output must not keep the others sounding
+                _log.exception("an output failed at '%s'", name)
+        return reached
