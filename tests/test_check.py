@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from rich.console import Console
@@ -21,7 +22,8 @@ from brainmusic_daemon.api import CONTROL, ConfigError
 from brainmusic_daemon.cli.check import check
 from brainmusic_daemon.mapping.route import DEFAULTS
 from brainmusic_daemon.mapping.smoothing import Smoother, Smoothing
-from brainmusic_daemon.service import describe
+from brainmusic_daemon.service import describe, steadiness
+from tests import parts
 
 PITCH = CONTROL["fundamental_frequency"]
 TEXT = """
@@ -174,3 +176,76 @@ def test_it_can_be_piped_where_only_ascii_is_known(file: Path) -> None:
     assert not any("\x1b" in line for line in lines) and max(map(len, lines)) <= 80
     broken = subprocess.run([*command, "--set", "sesion.tick_ms=3"], capture_output=True, env=environment, timeout=60)
     assert broken.returncode == 2 and b"Traceback" not in broken.stderr and b"'session'" in broken.stderr
+
+
+# --- steadiness -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_printed_of_a_step_is_what_the_low_pass_must_do() -> None:
+    (half,) = steadiness.step_s(PITCH, Smoothing(0.3, 1e9), 0.001, (0.5,))
+    assert half == pytest.approx(0.3 * math.log(2), abs=1e-3)
+    assert steadiness.step_s(PITCH, Smoothing(0.0, 100.0), 0.02, (0.5, 1.0)) == pytest.approx([2.0, 4.0], abs=0.02)
+    assert steadiness.step_s(PITCH, Smoothing(freeze=True), 0.02, (0.5,)) == [math.inf]
+
+
+def test_the_lag_is_found_between_the_ticks() -> None:
+    t = np.arange(1500) * 0.02
+    wave = sum(np.sin(2 * np.pi * f * t + f) for f in (0.3, 0.7, 1.1))
+    late = sum(np.sin(2 * np.pi * f * (t - 0.13) + f) for f in (0.3, 0.7, 1.1))
+    assert steadiness.lag_s(wave, late, 0.02) == pytest.approx(0.13, abs=0.002)
+
+
+def test_the_trade_is_measured_on_the_smoother_that_plays() -> None:
+    rng = np.random.default_rng(1)
+    targets = [{PITCH.name: 300.0 + float(x)} for x in rng.normal(0, 20, 1500)]
+
+    def trade(smoothing: Smoothing) -> steadiness.Trade:
+        return steadiness.compare([PITCH], {PITCH.name: smoothing}, targets, 0.02)[PITCH.name]
+
+    nothing, share = trade(Smoothing(0.0, 1e9)), 1 - math.exp(-0.02 / 0.2)
+    assert nothing.jitter == pytest.approx(1.0) and nothing.lag_ms == pytest.approx(0.0, abs=1.0)
+    # a one-pole low-pass turns white noise of variance 1, whose differences have 2, into differences of 2 s²/(2 - s)
+    assert trade(Smoothing(0.2, 1e9)).jitter == pytest.approx(share / math.sqrt(2 - share), rel=0.1)
+    frozen = trade(Smoothing(freeze=True))
+    assert frozen.jitter == 0.0 and math.isinf(frozen.half_ms) and math.isinf(frozen.lag_ms)
+
+
+def test_the_command_prints_the_measured_trade_and_what_others_would_give() -> None:
+    made = config.resolve({"mapper": {"routes": {"loudness": {"from": "alpha", "smoothing": "critical"}}}, "output": {}})
+    found = steadiness.measure(made)
+    stream = io.StringIO()
+    Console(file=stream, width=80, highlight=False).print(describe.render(describe.describe(made), found))
+    printed = stream.getvalue()
+    assert printed.isascii() and max(len(line) for line in printed.splitlines()) <= 80
+    trade = found.trades["loudness"]
+    assert f"{trade.half_ms:.0f} ms" in printed and f"{trade.jitter:.0%}" in printed and "critical 0.1 s" in printed
+    others = {(kind, time_s): other for kind, time_s, other in found.others}
+    assert [*others] == [*steadiness.ALTERNATIVES]
+    slow, fast = others["low-pass", 1.0], others["low-pass", 0.05]
+    assert slow.jitter < 0.5 * fast.jitter and slow.lag_ms > 2 * fast.lag_ms and slow.half_ms > 2 * fast.half_ms
+
+
+def test_a_mapper_that_cannot_be_tried_is_named_and_the_rest_is_printed() -> None:
+    made = config.resolve({"features": {"channels": ["Nz1"]}, "output": {"osc": {}}})
+    found = steadiness.measure(made)
+    assert "Nz1" in found.why_not
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(describe.render(describe.describe(made), found))
+    assert "was not measured" in stream.getvalue() and "fundamental_frequency" in stream.getvalue()
+
+
+def test_the_rise_of_other_kinds_is_measured() -> None:
+    route = {"from": "alpha", "smoothing": "critical", "smooth_s": 1.0, "slew": 1000}
+    # 1 - (1 + wt) exp(-wt) is 0.1 at wt = 0.532 and 0.9 at 3.890; w = 2 / smooth_s
+    assert described(routes={"tempo": route}).drives[0].rise_ms == pytest.approx(1000 * (3.890 - 0.532) / 2, abs=2)
+    assert "critical 1 s" in text(described(routes={"tempo": route}))
+
+
+def test_adjustments_of_a_mapper_count() -> None:
+    found = described(adjust={"tempo": {"smooth_s": 3.0}})
+    assert next(drive for drive in found.drives if drive.control.name == "tempo").smoothing.time_s == 3.0
+
+
+def test_it_is_measured_on_a_recording_too() -> None:
+    found = steadiness.measure(config.load(), parts.recordings() / "eyes_open_closed" / "S001R02.edf")
+    assert found.on.endswith(".edf") and 0 < found.trades["loudness"].jitter < 1

@@ -167,7 +167,7 @@ def jitter(kind: Kind, targets: list[float], time_s: float = 0.5) -> float:
 def test_one_euro_is_calm_at_rest_and_quick_when_the_target_runs() -> None:
     trembling = [300.0 + 2.0 * math.sin(n * 2.1) for n in range(500)]
     assert jitter("one-euro", trembling) < 0.2 * jitter("low-pass", trembling, time_s=0.0)
-    low_pass, one_euro = (one(Smoothing(0.5, FAST, kind=kind)) for kind in ("low-pass", "one-euro"))
+    low_pass, one_euro = (one(Smoothing(0.5, FAST, kind=kind, agility=2.0)) for kind in ("low-pass", "one-euro"))
     running = [147.0 + 200.0 * n * 0.02 for n in range(80)]  # half of the range a second
     late = [
         running[-1] - [s.step({PITCH.name: target})[PITCH.name] for target in running][-1] for s in (low_pass, one_euro)

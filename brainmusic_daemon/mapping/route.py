@@ -53,7 +53,7 @@ class Route(Bend):
     amount: float | None = Field(None, gt=0, le=20, description="how strongly the curve bends")
     smooth_s: float = Field(0.1, ge=0, le=60, description="time constant of the smoothing, s")
     kind: Kind = Field("low-pass", alias="smoothing", description="low-pass, critical or one-euro")
-    agility: float = Field(2.0, ge=0, le=100, description="of one-euro: how readily it quickens")
+    agility: float = Field(0.5, ge=0, le=100, description="of one-euro: how readily it quickens")
     dead_zone: float = Field(0.0, ge=0, allow_inf_nan=False, description="smaller changes are ignored, control's unit")
     enabled: bool = Field(True, description="false: the control stays at rest")
 

@@ -21,7 +21,7 @@ class Smoothing:
     dead_zone: float = 0.0  # changes of the target smaller than this are ignored, in the control's unit
     freeze: bool = False  # keep the value it has
     kind: Kind = "low-pass"
-    agility: float = 2.0  # one-euro only: Hz of cutoff more for each range of the control per second
+    agility: float = 0.5  # one-euro only: Hz of cutoff more for each range of the control per second
     acceleration: float | None = None  # greatest change of the rate of change, in the control's unit per s²
 
 

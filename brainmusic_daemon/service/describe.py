@@ -15,6 +15,8 @@ from brainmusic_daemon.features.delays import Promise
 from brainmusic_daemon.mapping.expression import nearest
 from brainmusic_daemon.mapping.route import Route
 from brainmusic_daemon.mapping.smoothing import Smoothing
+from brainmusic_daemon.service import steadiness
+from brainmusic_daemon.service.steadiness import Steadiness
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,7 +64,8 @@ class Description:
 def describe(config: Config) -> Description:
     """Say what `config` comes to; nothing is opened, so whether the headset has a feature is not known yet."""
     routes: Mapping[str, Route] = getattr(config.mapper, "routes", {})
-    smoothing: Mapping[str, Smoothing] = getattr(config.mapper, "smoothing", {})
+    own: Mapping[str, Smoothing] = getattr(config.mapper, "smoothing", {})
+    smoothing = config.choice.adjustments.smoothing(config.mapper.controls, own)
     drives = tuple(
         _drive(control, routes.get(control.name), smoothing.get(control.name, Smoothing()))
         for control in config.mapper.controls
@@ -133,10 +136,21 @@ def rise_s(span: float, time_s: float, slew: float) -> float:
     return until(0.1 * span) - until(0.9 * span) if span > 0 else 0.0
 
 
+def rise_of(control: Control, smoothing: Smoothing, output: tuple[float, float]) -> float:
+    """Return how long a step over `output` takes from 10 to 90 %, s; inf: it is frozen."""
+    if smoothing.freeze:
+        return math.inf
+    if smoothing.kind == "low-pass" and smoothing.acceleration is None:
+        slew = control.slew if smoothing.slew is None else smoothing.slew
+        return rise_s(abs(output[1] - output[0]), smoothing.time_s, slew)
+    first, last = steadiness.step_s(control, smoothing, 0.001, (0.1, 0.9), output)
+    return last - first
+
+
 def _drive(control: Control, route: Route | None, smoothing: Smoothing) -> Drive:
     slew = control.slew if smoothing.slew is None else smoothing.slew
     output = (control.low, control.high) if route is None else route.output
-    rise = math.inf if smoothing.freeze else 1000 * rise_s(abs(output[1] - output[0]), smoothing.time_s, slew)
+    rise = 1000 * rise_of(control, smoothing, output)
     if route is None:
         return Drive(control, "", (0.0, 1.0), output, "", smoothing, slew, rise)
     if route.invert:
@@ -154,6 +168,7 @@ def _remarks(config: Config, routes: Mapping[str, Route]) -> list[str]:
     derived = config.features.derived or registry.names("feature")
     given = [getattr(registry.find("feature", name), "names", (name,)) for name in derived]
     known = {*config.features.bands, *(name.split(".")[0] for names in given for name in names)}
+    known |= {*getattr(config.mapper, "terms", ())}  # what a mapper's routes may name beside features
     remarks = []
     for route in routes.values():
         for name in route.expression.features():
@@ -196,8 +211,11 @@ def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def render(found: Description) -> RenderableType:
-    """Return the description for a terminal of 80 columns or more; ASCII only, as pipes may know nothing else."""
+def render(found: Description, steady: Steadiness | None = None) -> RenderableType:
+    """Return the description for a terminal of 80 columns or more; ASCII only, as pipes may know nothing else.
+
+    `steady` is what was measured of the smoothing, if it was.
+    """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -249,12 +267,27 @@ def render(found: Description) -> RenderableType:
         low, high = drive.output
         feature = f"{drive.source or found.mapper}\n  {drive.input[0]:g} to {drive.input[1]:g}, {drive.shape}"
         zone = f", dead zone {drive.smoothing.dead_zone:g}{unit}" if drive.smoothing.dead_zone else ""
+        kind = "" if drive.smoothing.kind == "low-pass" else f"{drive.smoothing.kind} "
+        most = drive.smoothing.acceleration
+        bend = "" if most is None else f", {most:g}{unit}/s2"
         speed = "frozen" if math.isinf(drive.rise_ms) else f"{drive.rise_ms:.0f} ms"
         table.add_row(
             Text(f"{control.name}\n  {low:g} to {high:g}{unit}, rest {control.rest:g}"),
             Text(feature if drive.source else found.mapper),
-            Text(f"{speed}\n  {drive.smoothing.time_s:g} s, max {drive.slew:g}{unit}/s{zone}"),
+            Text(f"{speed}\n  {kind}{drive.smoothing.time_s:g} s, max {drive.slew:g}{unit}/s{bend}{zone}"),
         )
     last = [Text(f"At rest, driven by nothing: {', '.join(found.resting)}.")] if found.resting else []
     waits = [Text(f"{wait[:1].upper()}{wait[1:]}.") for wait in found.waits]
-    return Group(facts, "", heard, *waits, "", table, "", *last, *(Text(f"Note: {remark}") for remark in found.remarks))
+    measured = [*steadiness.render(steady), ""] if steady is not None else []
+    return Group(
+        facts,
+        "",
+        heard,
+        *waits,
+        "",
+        table,
+        "",
+        *measured,
+        *last,
+        *(Text(f"Note: {remark}") for remark in found.remarks),
+    )
