@@ -55,7 +55,7 @@ def build(groups: Sequence[Group], *, controls: Sequence[str] = (), features: Se
         raise ConfigError("there is no row with good signal in the data: nothing to learn from")
     remarks: list[str] = []
     names = _features(groups, features, remarks)
-    wanted = _controls(groups, controls)
+    wanted = _controls(groups, controls, remarks)
     x = np.concatenate([group.values[:, [group.features.index(name) for name in names]] for group in groups])
     y, direct = (
         np.concatenate(
@@ -130,6 +130,13 @@ def control(name: str) -> Control:
     raise ConfigError(f"there is no control '{name}'{registry.did_you_mean(name, [*CONTROL])}")
 
 
+def _known(name: str) -> bool:
+    try:
+        return bool(control(name))
+    except ConfigError:
+        return False
+
+
 def _features(groups: Sequence[Group], chosen: Sequence[str], remarks: list[str]) -> tuple[str, ...]:
     """Return what all sessions have, in the first one's order."""
     has = [set(group.features) for group in groups]
@@ -154,16 +161,23 @@ def _features(groups: Sequence[Group], chosen: Sequence[str], remarks: list[str]
     return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in chosen))
 
 
-def _controls(groups: Sequence[Group], chosen: Sequence[str]) -> tuple[str, ...]:
+def _controls(groups: Sequence[Group], chosen: Sequence[str], remarks: list[str]) -> tuple[str, ...]:
     there = dict.fromkeys(name for group in groups for name in group.targets)
     for name in chosen:
         control(name)
         if name not in there:
             raise ConfigError(f"the data have no target for '{name}'; there is {', '.join(there) or 'none'}")
-    wanted = tuple(dict.fromkeys(chosen)) or tuple(there)
-    if not wanted:
+    if chosen:
+        return tuple(dict.fromkeys(chosen))
+    if not there:
         raise ConfigError("there are no targets in the data: " + WAYS)
-    return wanted
+    known = tuple(name for name in there if _known(name))
+    foreign = sorted(name for name in there if name not in known)
+    if not known:
+        control(foreign[0])
+    if foreign:
+        remarks.append(f"left out, as no control of the synth and no latent: {', '.join(foreign)}")
+    return known
 
 
 def _steady(x: FloatArray, names: Sequence[str], remarks: list[str]) -> npt.NDArray[np.intp]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from brainmusic_daemon.learning.group import Group, held, latest, rated
 _TARGETS = "brainmusic.targets"
 
 
-def read(path: Path, person: str = "", progress: Any = None) -> list[Group]:
+def read(path: Path, person: str = "") -> list[Group]:
     """Read one group per headset of the session.
 
     Targets are the knobs that were turned (see `group.held`).  Where none was turned, but there are ratings, what
@@ -62,7 +61,7 @@ def read(path: Path, person: str = "", progress: Any = None) -> list[Group]:
                 targets=targets,
                 weights=weights.astype(np.float32),
                 parts=np.zeros(len(times), np.intp),
-                person=person,
+                person=person or _profile(stream),
                 about={
                     "rows": len(good),
                     "rows without good signal": int(np.count_nonzero(~good)),
@@ -80,6 +79,13 @@ def _table(stream: Stream) -> tuple[FloatArray, npt.NDArray[np.float32], tuple[s
     order = np.argsort(stream.times, kind="stable")
     values = np.asarray(stream.samples, np.float32).reshape(len(stream.times), -1)[order]
     return stream.times[order], values, tuple(label for label, _, _ in stream.channels)
+
+
+def _profile(stream: Stream) -> str:
+    """Return whose profile was in use; empty where none was."""
+    found = stream.desc.get("profile") if isinstance(stream.desc, dict) else None
+    found = found[0] if isinstance(found, list) and found else found
+    return found.strip() if isinstance(found, str) else ""
 
 
 def _settings(found: Sequence[Stream]) -> dict[str, tuple[FloatArray, FloatArray]]:

@@ -84,7 +84,7 @@ def page(
 
 
 def _controls(data: DataSet, result: Result) -> str:
-    kinds = [name for name in ("mean", "direct", "linear", "neural") if name in result.scores]
+    kinds = _order(result)
     head = "".join(f"<th colspan=2>{name}{' ◂' if name == result.plan.kind else ''}</th>" for name in kinds)
     under = "<th>R²</th><th>MSE</th>" * len(kinds)
     lines = []
@@ -109,9 +109,7 @@ def _controls(data: DataSet, result: Result) -> str:
 
 def _methods(result: Result, cost: Mapping[str, tuple[float, int]]) -> str:
     lines = []
-    for name in ("mean", "direct", "linear", "neural"):
-        if name not in result.scores:
-            continue
+    for name in _order(result):
         seconds, size = cost.get(name, (float("nan"), 0))
         r2 = fit.average(result.scores[name])
         lines.append(
@@ -123,6 +121,13 @@ def _methods(result: Result, cost: Mapping[str, tuple[float, int]]) -> str:
         "<tr><th></th><th>R²</th><th>error</th><th>per tick</th><th>size</th><th class=words>can it be read?</th></tr>"
     )
     return _table(head, "".join(lines))
+
+
+def _order(result: Result) -> list[str]:
+    """Return the methods, what was asked for first."""
+    return [
+        *dict.fromkeys([result.plan.kind, "direct", "mean", *(kind for kind in fit.KINDS if kind in result.scores)])
+    ]
 
 
 def _tested(result: Result) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from brainmusic_daemon.api import ConfigError, State
 from brainmusic_daemon.learning.group import Group
 
+Progress = Callable[[float, float], None]
+
+_TELL = 5000  # rows between two words on the progress
 _SAMPLE = 4096  # bytes that are looked at to tell a table from anything else
 
 
-def read(path: Path, person: str = "") -> Group:
+def read(path: Path, person: str = "", progress: Progress = lambda done, total: None) -> Group:
     """Read a table with columns `time`, `feature.<name>` …, `control.<name>` … and, where it has one, `state`.
 
     The controls are the targets.  Rows whose state is not good are left out, and so are rows that are cut off.
@@ -40,12 +47,13 @@ def read(path: Path, person: str = "") -> Group:
     if len(columns) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise ConfigError(f"the table {path} has the column '{twice}' twice")
-    wanted = [columns[name] for name in ("time", *features, *controls)]
+    wanted = [columns[name] for name in (*features, *controls)]
     try:
-        numbers, states = _numbers(path, wanted, columns.get("state"), len(header))
+        times = _column(path, columns["time"], len(header), np.float64)
+        numbers = _numbers(path, wanted, len(header), progress)
+        states = _column(path, columns["state"], len(header), "U16") if "state" in columns else None
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the table {path}: {str(error).splitlines()[0]}") from error
-    times = numbers[:, 0]
     good = np.isfinite(times)
     if states is not None:
         good &= states == State.GOOD.value
@@ -56,11 +64,8 @@ def read(path: Path, person: str = "") -> Group:
         name=path.name,
         times=times[order],
         features=tuple(name.removeprefix("feature.") for name in features),
-        values=numbers[order, 1 : 1 + n].astype(np.float32),
-        targets={
-            name.removeprefix("control."): numbers[order, 1 + n + number].astype(np.float32)
-            for number, name in enumerate(controls)
-        },
+        values=numbers[order, :n],
+        targets={name.removeprefix("control."): numbers[order, n + number] for number, name in enumerate(controls)},
         weights=np.ones(len(order), np.float32),
         parts=np.zeros(len(order), np.intp),
         person=person,
@@ -68,18 +73,29 @@ def read(path: Path, person: str = "") -> Group:
     )
 
 
-def _numbers(
-    path: Path, wanted: list[int], state: int | None, width: int
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.str_]] | None]:
-    """Return the wanted columns (n, k) and the states (n,)."""
+def _lines(path: Path, width: int, progress: Progress = lambda done, total: None) -> Iterator[str]:
+    """Yield the rows that are whole: the last one may be cut off."""
+    size, done = path.stat().st_size, 0
     with path.open(encoding="utf-8-sig") as file:
-        lines = file.readlines()[1:]
-    if lines and lines[-1].count(",") < width - 1:  # a file that was cut off in the middle of a row
-        del lines[-1]
-    if not lines:
-        return np.zeros((0, len(wanted))), None
-    numbers = np.loadtxt(lines, delimiter=",", usecols=wanted, ndmin=2, quotechar='"', comments=None)
-    if state is None:
-        return numbers, None
-    states = np.loadtxt(lines, delimiter=",", usecols=[state], dtype="U16", ndmin=1, quotechar='"', comments=None)
-    return numbers, states
+        next(file, "")
+        for number, line in enumerate(file):
+            if line.count(",") >= width - 1:
+                yield line
+            done += len(line)
+            if number % _TELL == 0:
+                progress(done, size)
+
+
+def _numbers(path: Path, wanted: list[int], width: int, progress: Progress) -> npt.NDArray[np.float32]:
+    """Return the wanted columns (n, k), not finite where there is no number to have."""
+    lines = _lines(path, width, progress)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+        return np.loadtxt(lines, np.float32, delimiter=",", usecols=wanted, ndmin=2, quotechar='"', comments=None)
+
+
+def _column(path: Path, column: int, width: int, dtype: Any) -> npt.NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+        lines = _lines(path, width)
+        return np.loadtxt(lines, dtype, delimiter=",", usecols=[column], ndmin=1, quotechar='"', comments=None)

@@ -25,7 +25,7 @@ from brainmusic_daemon.mapping.model import Model
 from brainmusic_daemon.service.listening import listen
 
 Progress = Callable[[float, float], None]
-_SHARE_OF_READING = 0.5  # of the progress bar, where recordings have to be played
+_SHARE_OF_READING = 0.4  # of the progress bar
 _TIMED = 400  # ticks
 
 
@@ -109,9 +109,8 @@ def train(
             raise Stopped
         progress(done, total)
 
-    played = any(item.targets for item in items)
-    share = _SHARE_OF_READING if played else 0.02
-    groups = _read(items, resolved, stop, lambda done, total: watched(share * done, total))
+    share = _SHARE_OF_READING
+    groups = _read(items, resolved, stop, lambda done, total: watched(share * done / total, 1.0))
     watched(share, 1.0)
     direct = resolved.mapper if resolved.choice.table.get("kind", "direct") == "direct" else resolved.fallback
     groups = [_with_direct(group, direct, resolved.tick) for group in groups]
@@ -137,8 +136,15 @@ def _read(items: Sequence[Item], config: Config, stop: threading.Event | None, p
     for item in items:
         if item.targets:
             together.setdefault(item.person, []).append((item.path, item.targets))
-        elif item.path.suffix.lower() in (".csv", ".tsv", ".txt"):
-            groups.append(tables.read(item.path, item.person))
+    files = [item for item in items if not item.targets]
+    total = len(files) + len(together)
+
+    def part(done: float, whole: float) -> None:
+        progress(len(groups) + min(done / whole, 1.0) if whole else len(groups), max(total, len(groups)))
+
+    for item in files:
+        if item.path.suffix.lower() in (".csv", ".txt"):
+            groups.append(tables.read(item.path, item.person, part))
         elif item.path.suffix.lower() in (".xdf", ".xdfz") or item.path.name.lower().endswith(".xdf.gz"):
             groups += recorded.read(item.path, item.person)
         else:
@@ -146,13 +152,10 @@ def _read(items: Sequence[Item], config: Config, stop: threading.Event | None, p
                 f"{item.path} is no XDF of `brainmusic record` and no CSV of `brainmusic render --controls`; "
                 f"of any other recording, say what it stands for: {item.path.name}@tempo=60,brightness=0.2"
             )
-    for number, (person, recordings) in enumerate(together.items()):
-
-        def part(done: float, total: float, number: int = number) -> None:
-            progress((number + (done / total if total else 0.0)) / len(together), 1.0)
-
+        part(0.0, 1.0)
+    for person, recordings in together.items():
         groups.append(listen(config, recordings, person, stop=stop, progress=part))
-        part(1.0, 1.0)
+        part(0.0, 1.0)
     return groups
 
 
