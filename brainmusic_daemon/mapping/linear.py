@@ -57,18 +57,18 @@ class Linear:
     smoothing: Mapping[str, Smoothing] = field(init=False)
     files: tuple[Path, ...] = field(init=False, default=())
     remarks: tuple[str, ...] = field(init=False, default=())
-    learned: Model = field(init=False)  # what plays, wherever it came from
-    _who: str = field(init=False, default="the weights")
-    _told: tuple[str, ...] = field(init=False, default=())
-    _order: tuple[str, ...] = field(init=False)
-    _low: FloatArray = field(init=False)
-    _high: FloatArray = field(init=False)
-    _take: npt.NDArray[np.intp] = field(init=False)
-    _mean: FloatArray = field(init=False)
-    _matrix: FloatArray = field(init=False)  # (n_features, n_controls), units per unit of the feature
-    _shares: FloatArray = field(init=False)  # the same, in shares of the control's range
-    _bias: FloatArray = field(init=False)
-    _keys: list[list[tuple[str, str]]] = field(init=False, default_factory=list)
+    learned: Model = field(init=False, repr=False)  # what plays, wherever it came from
+    _who: str = field(init=False, repr=False, default="the weights")
+    _told: tuple[str, ...] = field(init=False, repr=False, default=())
+    _order: tuple[str, ...] = field(init=False, repr=False)
+    _low: FloatArray = field(init=False, repr=False)
+    _high: FloatArray = field(init=False, repr=False)
+    _take: npt.NDArray[np.intp] = field(init=False, repr=False)
+    _mean: FloatArray = field(init=False, repr=False)
+    _matrix: FloatArray = field(init=False, repr=False)  # (n_features, n_controls), units per unit of the feature
+    _shares: FloatArray = field(init=False, repr=False)  # the same, in shares of the control's range
+    _bias: FloatArray = field(init=False, repr=False)
+    _keys: list[list[tuple[str, str]]] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         if self.model is not None and self.weights:

@@ -31,8 +31,8 @@ class Neural:
     """
 
     model: Path | None = None
-    features: tuple[str, ...] = ()
-    drives: tuple[str, ...] = ()
+    features: list[str] = field(default_factory=list)
+    drives: list[str] = field(default_factory=list)
     answers: Literal["shares", "units"] = "shares"
     engine: Literal["numpy", "torch"] = "numpy"
     smooth_s: terms.Smooth = field(default_factory=dict)
@@ -42,17 +42,17 @@ class Neural:
     smoothing: Mapping[str, Smoothing] = field(init=False)
     files: tuple[Path, ...] = field(init=False)
     remarks: tuple[str, ...] = field(init=False, default=())
-    learned: Model | None = field(init=False, default=None)  # None: a TorchScript module
-    _who: str = field(init=False)
-    _told: tuple[str, ...] = field(init=False, default=())
-    _order: tuple[str, ...] = field(init=False)
-    _low: FloatArray = field(init=False)
-    _high: FloatArray = field(init=False)
-    _ranges: FloatArray = field(init=False)
-    _take: npt.NDArray[np.intp] = field(init=False)
-    _output: Callable[[FloatArray], FloatArray] = field(init=False)
-    _moved: Callable[[FloatArray], FloatArray] = field(init=False)
-    _keys: list[list[tuple[str, str]]] = field(init=False, default_factory=list)
+    learned: Model | None = field(init=False, repr=False, default=None)  # None: a TorchScript module
+    _who: str = field(init=False, repr=False)
+    _told: tuple[str, ...] = field(init=False, repr=False, default=())
+    _order: tuple[str, ...] = field(init=False, repr=False)
+    _low: FloatArray = field(init=False, repr=False)
+    _high: FloatArray = field(init=False, repr=False)
+    _ranges: FloatArray = field(init=False, repr=False)
+    _take: npt.NDArray[np.intp] = field(init=False, repr=False)
+    _output: Callable[[FloatArray], FloatArray] = field(init=False, repr=False)
+    _moved: Callable[[FloatArray], FloatArray] = field(init=False, repr=False)
+    _keys: list[list[tuple[str, str]]] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         path = terms.bundled("neural.safetensors") if self.model is None else Path(self.model).expanduser()
