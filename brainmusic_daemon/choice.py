@@ -82,16 +82,16 @@ def read(text: str, folder: Path | None = None) -> tuple[str, Mapping[str, Any],
     """
     from brainmusic_daemon import config as configuration
 
-    if text in registry.names("mapper"):
-        return text, {"kind": text}, folder
     path = Path(text).expanduser()
     if folder is not None and not path.is_file() and (folder / path).is_file():
         path = folder / path
     suffix = path.suffix.lower()
     if suffix == ".toml" or (not suffix and not path.is_file()):
-        try:
+        try:  # a configuration first: most kinds of mappers have one of the same name that says more
             located_at = configuration.locate(path if path.is_file() else text)
         except ConfigError:
+            if text in registry.names("mapper"):
+                return text, {"kind": text}, folder
             known = registry.did_you_mean(text, registry.names("mapper"))
             raise ConfigError(
                 f"there is no mapper '{text}'{known}; a file (.toml, .py, .safetensors, .pt), a scene or a bundled "
