@@ -37,14 +37,23 @@ class Interrupted:
         self.stop = threading.Event()
         self.exit_code = 0
         self.farewells: list[Callable[[], None]] = []  # done even when the process ends at once
+        self.reload: Callable[[], None] | None = None  # what SIGHUP asks for; None: the end, as ever
 
 
 @contextmanager
 def interruptible() -> Iterator[Interrupted]:
-    """Turn Ctrl-C and SIGTERM into an orderly stop; a second one ends the process at once."""
+    """Turn Ctrl-C and SIGTERM into an orderly stop; a second one ends the process at once.
+
+    Where the system has SIGHUP, it reloads, unless it says that the terminal has been closed.
+    """
     state = Interrupted()
+    hang_up = getattr(signal, "SIGHUP", None)
+    on_terminal = _is_terminal()
 
     def handle(number: int, _frame: object) -> None:
+        if number == hang_up and state.reload is not None and _is_terminal() == on_terminal:
+            state.reload()
+            return
         if state.stop.is_set():
             for farewell in state.farewells:
                 farewell()
@@ -56,13 +65,20 @@ def interruptible() -> Iterator[Interrupted]:
         state.exit_code = 130 if number == signal.SIGINT else 0
         state.stop.set()
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers = [signal.SIGINT, signal.SIGTERM, *([hang_up] if hang_up is not None else [])]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield state
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
 
 
 def log_to_terminal(level: int = logging.INFO) -> None:
@@ -82,6 +98,7 @@ def play(daemon: Daemon, seconds: float | None) -> int:
 
     with interruptible() as interrupted, keys.Keyboard(keys.ratings(daemon.session.journal)) as keyboard:
         interrupted.farewells.append(keyboard.restore)
+        interrupted.reload = daemon.control.reload_soon
         with Screen(daemon, keyboard.help) as screen:
             daemon.run(interrupted.stop, seconds=seconds, watch=screen.watch)
     return interrupted.exit_code
