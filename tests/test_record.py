@@ -202,7 +202,7 @@ def test_features_rendered_from_it_are_those_that_were_recorded(tmp_path: Path) 
     assert len(again) > 1400
     assert [name for name, _, _ in features.channels] == [*listener.frames[0].features.names]
     before = features.samples[: len(again)]
-    np.testing.assert_allclose(again, before, rtol=2e-4, atol=2e-5)
+    np.testing.assert_allclose(again, before, rtol=1e-6, atol=1e-9)
 
 
 def test_a_headset_that_goes_leaves_a_gap_and_another_one_is_another_stream(tmp_path: Path) -> None:
