@@ -143,6 +143,15 @@ def test_what_is_no_number_is_passed_on_for_the_host_to_see() -> None:
     assert np.isnan(linear("weights.tempo.alpha = 1.0").map(features(alpha=np.nan))["tempo"])
 
 
+def test_the_matrix_can_be_read(tmp_path: Path) -> None:
+    by_hand = linear("weights.tempo = {intercept = 0.4, alpha = -0.25, engagement = 0.6, beta = 0.0}")
+    assert by_hand.formulas == {"tempo": "0.4 + 0.6 engagement - 0.25 alpha"}
+    learned = linear(f"model = '{trained(tmp_path / 'm.safetensors')}'")
+    assert learned.formulas == {"tempo": "0.4 + 0.1 alpha - 0.05 beta", "loudness": "0.44 + 0.22 beta"}
+    many = Linear(weights={"tempo": {f"alpha.{n}": 0.1 + n for n in range(8)}})
+    assert many.formulas["tempo"].endswith("+ 3.1 alpha.3 and 3 more")
+
+
 # --- another headset, another version ---
 
 

@@ -22,6 +22,7 @@ Row = Annotated[dict[str, Weight], BeforeValidator(terms.flat)]
 Weights = Annotated[dict[str, Row], BeforeValidator(terms.numbered)]
 
 USUAL, INTERCEPT = 0.5, "intercept"
+_TOLD = 5  # features in a formula
 
 DEFAULT_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     # Eyes closed means strong alpha: lower, slower, sparser, softer, darker, in a larger room.
@@ -85,6 +86,24 @@ class Linear:
         self.remarks = self._told
         self._low, self._high = terms.limits(self.controls, self.learned.controls)
         self._order = tuple(control.name for control in self.controls)
+
+    @property
+    def formulas(self) -> Mapping[str, str]:
+        """Return control → its row in words: shares of the control's range per step of each feature away from usual.
+
+        A step is the feature's whole range for weights by hand, a standard deviation in training for a model.
+        """
+        (w, b), names = self.learned.layers[0], self.learned.features
+        rows = {}
+        for number, span in enumerate(self.learned.controls):
+            row = w[:, number] / (span.high - span.low)
+            order = [place for place in np.argsort(-np.abs(row), kind="stable").tolist() if row[place]]
+            told = "".join(
+                f" {row[i]:+.2g} {names[i]}".replace(" -", " - ").replace(" +", " + ") for i in order[:_TOLD]
+            )
+            more = f" and {len(order) - _TOLD} more" if len(order) > _TOLD else ""
+            rows[span.name] = f"{(b[number] - span.low) / (span.high - span.low):.2g}{told}{more}"
+        return rows
 
     def prepare(self, names: Sequence[str], tick: float) -> None:
         """Find the features; few that are missing stay as usual, more are a ConfigError."""

@@ -66,8 +66,14 @@ def describe(config: Config) -> Description:
     routes: Mapping[str, Route] = getattr(config.mapper, "routes", {})
     own: Mapping[str, Smoothing] = getattr(config.mapper, "smoothing", {})
     smoothing = config.choice.adjustments.smoothing(config.mapper.controls, own)
+    formulas: Mapping[str, str] = getattr(config.mapper, "formulas", {})
     drives = tuple(
-        _drive(control, routes.get(control.name), smoothing.get(control.name, Smoothing()))
+        _drive(
+            control,
+            routes.get(control.name),
+            smoothing.get(control.name, Smoothing()),
+            formulas.get(control.name, ""),
+        )
         for control in config.mapper.controls
     )
     driven = {drive.control.name for drive in drives}
@@ -147,12 +153,12 @@ def rise_of(control: Control, smoothing: Smoothing, output: tuple[float, float])
     return last - first
 
 
-def _drive(control: Control, route: Route | None, smoothing: Smoothing) -> Drive:
+def _drive(control: Control, route: Route | None, smoothing: Smoothing, formula: str) -> Drive:
     slew = control.slew if smoothing.slew is None else smoothing.slew
     output = (control.low, control.high) if route is None else route.output
     rise = 1000 * rise_of(control, smoothing, output)
     if route is None:
-        return Drive(control, "", (0.0, 1.0), output, "", smoothing, slew, rise)
+        return Drive(control, formula, (0.0, 1.0), output, "", smoothing, slew, rise)
     if route.invert:
         output = output[::-1]
     bends = [route.curve if route.amount is None else f"{route.curve} {route.amount:g}"]
@@ -265,7 +271,7 @@ def render(found: Description, steady: Steadiness | None = None) -> RenderableTy
     for drive in found.drives:
         control, unit = drive.control, f" {drive.control.unit}".rstrip()
         low, high = drive.output
-        feature = f"{drive.source or found.mapper}\n  {drive.input[0]:g} to {drive.input[1]:g}, {drive.shape}"
+        of = f"\n  {drive.input[0]:g} to {drive.input[1]:g}, {drive.shape}" if drive.shape else ""
         zone = f", dead zone {drive.smoothing.dead_zone:g}{unit}" if drive.smoothing.dead_zone else ""
         kind = "" if drive.smoothing.kind == "low-pass" else f"{drive.smoothing.kind} "
         most = drive.smoothing.acceleration
@@ -273,7 +279,7 @@ def render(found: Description, steady: Steadiness | None = None) -> RenderableTy
         speed = "frozen" if math.isinf(drive.rise_ms) else f"{drive.rise_ms:.0f} ms"
         table.add_row(
             Text(f"{control.name}\n  {low:g} to {high:g}{unit}, rest {control.rest:g}"),
-            Text(feature if drive.source else found.mapper),
+            Text(f"{drive.source or found.mapper}{of}"),
             Text(f"{speed}\n  {kind}{drive.smoothing.time_s:g} s, max {drive.slew:g}{unit}/s{bend}{zone}"),
         )
     last = [Text(f"At rest, driven by nothing: {', '.join(found.resting)}.")] if found.resting else []
