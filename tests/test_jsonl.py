@@ -99,7 +99,7 @@ def test_no_line_holds_a_non_finite_value_and_what_is_withheld_is_counted(tmp_pa
     out.close()
     text = (tmp_path / "out.jsonl").read_text()
     assert not any(word in text for word in ("null", "NaN", "nan", "inf"))
-    assert out.counters()["withheld"] == 6  # alpha twice, beta once, one note, two events
+    assert out.counters()["withheld"] == 7  # alpha twice, beta once, one note, its tone, two events
     assert out.counters()["messages"] == len(text.splitlines())
 
 

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_packet import OscPacket
 
-from brainmusic_daemon.api import ConfigError, Event, Frame, Note, OutputLost, State
+from brainmusic_daemon.api import ConfigError, Drone, Event, Frame, Note, OutputLost, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs import osc_encoding as encoding
 from brainmusic_daemon.outputs.osc import Osc
@@ -219,9 +220,25 @@ def test_what_is_not_finite_is_withheld_and_counted_and_the_rest_goes_on(receive
         # a pitch that is merely huge is the highest note; one without a value is none
         assert notes_sent == ([("/brainmusic/note", [127, 0.5, 1.0])] if bad == 1e300 else [])
         assert {a for a, _ in before} - {a for a, _ in after} == gone
-        assert osc.counters()["withheld"] == 4 - len(notes_sent)
+        assert osc.counters()["withheld"] == 6 - len(notes_sent)  # each also as a tone
         wanted = dict(make_encoder("brainmusic").encode(broken).messages())
         assert all(tuple(arguments) == wanted[address] for address, arguments in after if address != "/brainmusic/note")
+
+
+def test_a_tone_says_all_that_a_note_has_and_the_drone_what_is_steady(receiver: Receiver) -> None:
+    osc = opened(receiver)
+    note = Note(0.0, 60.25, 0.5, 1.5, 3, -0.75, 0.125, 2.5, 0.375)
+    frame = replace(make_frame(0, notes=[note]), drone=Drone(110.5, 2, 0.25, 0.5, 1.0))
+    osc.send(frame)
+    sent = dict(receiver.messages())
+    osc.send(make_frame(1, controls={"fundamental_frequency": 200.0}))
+    plain = dict(receiver.messages())
+    osc.close()
+    assert sent["/brainmusic/note"] == [60, 0.5, 1.5]
+    assert sent["/brainmusic/tone"] == [60.25, 0.5, 1.5, -0.75, 0.125, 2.5, 0.375, 3]
+    assert [type(value) for value in sent["/brainmusic/tone"]] == [float] * 7 + [int]
+    assert sent["/brainmusic/drone"] == [110.5, 2.0, 0.25, 0.5]
+    assert plain["/brainmusic/drone"] == [200.0, 8.0, 1.0, 1.0]
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -514,7 +531,7 @@ def test_a_full_buffer_drops_counts_and_never_blocks(receiver: Receiver) -> None
     target._socket = Full()  # type: ignore[assignment]  # loopback never fills up
     before = osc.counters()
     osc.send(make_frame(1))
-    assert errors(osc) == len(make_names()) + len(make_frame().controls.values) + 1
+    assert errors(osc) == len(make_names()) + len(make_frame().controls.values) + 2
     assert osc.counters()["sent"] == before["sent"]
     osc.close()
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from brainmusic_daemon.api import Event, Note, State
+from brainmusic_daemon.api import Drone, Event, Note, State
 from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.music import preset
+from brainmusic_daemon.music.score import Score
+from brainmusic_daemon.outputs.jsonl import Jsonl
 from brainmusic_daemon.outputs.osc import Osc
 from brainmusic_daemon.outputs.osc_encoder import make_encoder
+from brainmusic_daemon.outputs.osc_encoding import message as osc_message
+from tests.frames import TICK_S as TICK
 from tests.frames import make_frame, make_info
 from tests.parts import CHECKOUT, free_port, program
 from tests.receivers import Received, jack, pd_patch, pd_receiver, sclang, sclang_receiver, wait_for
@@ -171,42 +178,151 @@ _SC_LISTENING = """
 s.addr = NetAddr("127.0.0.1", {server});
 "{example}".load;
 fork {{
-    while {{ ~brainmusicVoice.isNil }} {{ 0.05.wait }};
-    SynthDef(\\tap, {{ SendReply.kr(Impulse.kr(20), '/tap', [RunningSum.rms(In.ar(0), 4800)]) }})
-        .play(s, addAction: \\addToTail);
-    OSCdef(\\tap, {{ |msg| ("LEVEL: " ++ msg[3].ampdb.max(-120)).postln }}, '/tap');
+    while {{ ~brainmusicRoom.isNil }} {{ 0.05.wait }};
+    s.sync;
+    SynthDef(\\tap, {{
+        var heard = In.ar(0, 2);
+        var crossings = Pitch.kr(Mix(heard), minFreq: 60, maxFreq: 2000, ampThreshold: 0.002, median: 3);
+        SendReply.kr(Impulse.kr(20), '/tap', RunningSum.rms(heard, 4800) ++ [crossings[0]]);
+    }}).play(s, addAction: \\addToTail);
+    OSCdef(\\tap, {{ |msg|
+        ("PITCH: " ++ msg[5]).postln;
+        ("SIDES: " ++ msg[3].ampdb.max(-120) + msg[4].ampdb.max(-120)).postln;
+        ("LEVEL: " ++ (msg[3].squared + msg[4].squared).sqrt.ampdb.max(-120)).postln;
+    }}, '/tap');
 }}
 """
+NONE, ROOT = Drone(147.0, 0, 0.0, 0.0, 1.0), Drone(220.0, 1, 1.0, 0.0, 1.0)
 
 
-def test_the_supercollider_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
+def numbers(log: Sequence[str], head: str) -> list[list[float]]:
+    return [[float(x) for x in line.split()[1:]] for line in log if line.startswith(head)]
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str], Osc]]:
+    """Give the log of the SuperCollider example as it plays, with what is heard in it, and the output that it hears."""
     program("scsynth", "supercollider-server")
-    script = tmp_path / "listening.scd"
+    script = tmp_path_factory.mktemp("sc") / "listening.scd"
     script.write_text(_SC_LISTENING.format(server=free_port(), example=SC_EXAMPLE), encoding="utf-8")
-    port = free_port()
+    port, log = free_port(), list[str]()
     osc = Osc(targets=[f"127.0.0.1:{port}"], mode="bundle")
     osc.open(VirtualClock(), make_info())
-    rest = {**make_frame().controls.values, "reverb": 0.0, "noise_amount": 0.0, "attack_time": 0.01}
-    log: list[str] = []
-
-    def level(loudness: float, notes: Sequence[Note] = (), events: Sequence[Event] = ()) -> float:
-        before = len(log)
-        osc.send(make_frame(0, controls={**rest, "loudness": loudness}, notes=notes, events=events))
-        return heard(log, before, [*notes, *events])
-
     with jack() as env, sclang(script, log.append, port, env):
-        wait_for(lambda: any(line.startswith("LEVEL") for line in log), 60, "for scsynth")
-        silent, quiet, loud = level(0.0), level(0.1), level(1.0)
-        level(0.0)
-        with_note = level(0.0, [Note(0, 60, 1.0, 4.0)])
-        wait_for(lambda: level(0.0) == -120)
-        with_burst = level(0.0, events=[Event("alpha_burst", 0.0, 1.0), Event("jaw", 0.0, 0.5)])
+        wait_for(lambda: any(line.startswith("LEVEL") for line in log), 60, f"for scsynth: {log}")
+        yield log, osc
     osc.close()
-    assert with_burst > -40
-    assert "brainmusic: jaw 0.5" in log
+    assert not any("ERROR" in line or "FAILURE" in line for line in log)
+
+
+class Player:
+    """Sends one frame, and says what was heard then."""
+
+    rest: Mapping[str, float] = {**make_frame().controls.values, "loudness": 0.5, "reverb": 0.0, "noise_amount": 0.0}
+
+    def __init__(self, twin: tuple[list[str], Osc]) -> None:
+        self.log, self.osc = twin
+
+    def send(
+        self, drone: Drone | None = NONE, notes: Sequence[Note] = (), events: Sequence[Event] = (), **of: float
+    ) -> int:
+        before = len(self.log)
+        frame = make_frame(0, controls={**self.rest, **of}, notes=notes, events=events)
+        self.osc.send(replace(frame, drone=drone))
+        return before
+
+    def level(self, drone: Drone | None = NONE, **of: float) -> float:
+        return heard(self.log, self.send(drone, **of), ())
+
+    def silence(self) -> None:
+        wait_for(lambda: self.level() < -100, what="for silence")
+
+
+def test_the_supercollider_twin_is_as_loud_as_it_is_told(twin: tuple[list[str], Osc]) -> None:
+    player = Player(twin)
+    silent, quiet, loud = (player.level(ROOT, loudness=loudness) for loudness in (0.0, 0.1, 1.0))
     assert silent == -120
     assert loud - quiet == pytest.approx(20, abs=1)  # dB
     assert loud > -30
-    assert with_note > -40
-    assert "brainmusic: good" in log
-    assert not any("ERROR" in line for line in log)
+    assert player.level(None, loudness=1.0) > loud + 1  # without a score: the whole chord
+    assert player.level(NONE) == -120
+    assert "brainmusic: good" in player.log
+
+
+@pytest.mark.parametrize("hz", [110.0, 220.0, 415.3])
+def test_the_supercollider_twin_plays_the_steady_tones_at_their_pitch(twin: tuple[list[str], Osc], hz: float) -> None:
+    player = Player(twin)
+    before = player.send(replace(ROOT, root_hz=hz))
+    wait_for(lambda: len(numbers(player.log[before:], "PITCH")) > 30)
+    heard_hz = sorted(found for (found,) in numbers(player.log[before:], "PITCH")[15:])
+    assert heard_hz[len(heard_hz) // 2] == pytest.approx(hz, rel=0.03)  # as exact as Pitch.kr is
+
+
+def test_the_supercollider_twin_plays_notes_where_and_as_long_as_they_are(twin: tuple[list[str], Osc]) -> None:
+    player = Player(twin)
+    player.silence()
+    tone = Note(0.0, 69.5, 0.8, 0.6, pan=-0.8, attack=0.01, decay=0.0, release=0.02)
+    before = player.send(notes=[tone])
+    wait_for(lambda: len(numbers(player.log[before:], "SIDES")) > 40)
+    sides = numbers(player.log[before:], "SIDES")
+    pitches = [hz[0] for hz, (left, _) in zip(numbers(player.log[before:], "PITCH"), sides, strict=False) if left > -45]
+    sounding = [side for side in sides if side[0] > -50]
+    assert 0.5 < len(sounding) / 20 < 0.95  # s; the meter itself holds 0.1 s
+    assert sorted(pitches)[len(pitches) // 2] == pytest.approx(440 * 2 ** (0.5 / 12), rel=0.01)
+    assert all(left - right > 10 for left, right in sounding[2:-2])
+    assert sides[-1][0] < -100
+
+
+def test_a_struck_note_fades_in_the_supercollider_twin_and_a_held_one_does_not(twin: tuple[list[str], Osc]) -> None:
+    player = Player(twin)
+    fall = {}
+    for decay in (0.3, 0.0):
+        player.silence()
+        before = player.send(notes=[Note(0.0, 60, 1.0, 1.4, attack=0.005, decay=decay, release=0.02)])
+        wait_for(lambda before=before: len(numbers(player.log[before:], "LEVEL")) > 35)
+        levels = [level for (level,) in numbers(player.log[before:], "LEVEL")]
+        first = next(n for n, level in enumerate(levels) if level > -60)
+        fall[decay] = levels[first + 4] - levels[first + 20]  # 0.8 s apart
+    assert fall[0.3] == pytest.approx(0.8 / 0.3 * 8.69, abs=6)
+    assert abs(fall[0.0]) < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("brightness", 0.0, 1.0), ("z.0", -1.0, 1.0), ("complexity", 0.0, 1.0)]
+)
+def test_controls_change_the_sound_of_the_supercollider_twin(
+    twin: tuple[list[str], Osc], name: str, low: float, high: float
+) -> None:
+    player = Player(twin)
+    levels = [player.level(None, **{"z.0": 0.0, "z.1": 0.0, name: value}) for value in (low, high)]
+    assert levels[0] != pytest.approx(levels[1], abs=0.1)
+
+
+def test_events_ring_in_the_supercollider_twin(twin: tuple[list[str], Osc]) -> None:
+    player = Player(twin)
+    player.silence()
+    before = player.send(events=[Event("alpha_burst", 0.0, 1.0), Event("jaw", 0.0, 0.5)])
+    assert heard(player.log, before, ["bell"]) > -40
+    assert "brainmusic: jaw 0.5" in player.log
+
+
+def test_the_supercollider_twin_plays_the_stream_of_a_render(twin: tuple[list[str], Osc], tmp_path: Path) -> None:
+    """Every message of a rendered session, as `render --osc` writes it, sent in its time: nothing is left silent."""
+    score = Score(preset.load("arpeggio"), 1, TICK)
+    player = Player(twin)
+    out = Jsonl(path=tmp_path / "play.jsonl", features=["alpha"])
+    out.open(VirtualClock(), make_info())
+    for number in range(150):
+        controls = {**player.rest, "tempo": 120.0, "density": 0.8, "loudness": 0.8}
+        notes = score.advance(number * TICK, controls)
+        out.send(replace(make_frame(number, controls=controls, notes=notes), drone=score.drone(controls)))
+    out.close()
+    before, begin = len(player.log), time.monotonic()
+    for line in (tmp_path / "play.jsonl").read_text().splitlines():
+        message = json.loads(line)
+        time.sleep(max(0.0, begin + message["time"] - time.monotonic()))
+        player.osc._send_now([osc_message(message["address"], message["args"])], 0.0)
+    levels = [level for (level,) in numbers(player.log[before:], "LEVEL")]
+    assert len(levels) > 40
+    assert min(levels[20:]) > -50
+    assert max(levels[20:]) - min(levels[20:]) > 3  # notes stand out

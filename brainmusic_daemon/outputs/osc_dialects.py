@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from brainmusic_daemon.api import Features, FloatArray, Frame, State, Words
+from brainmusic_daemon.api import CONTROL, Features, FloatArray, Frame, State, Words
 from brainmusic_daemon.outputs import osc_words
 from brainmusic_daemon.outputs.osc_encoding import Layout, Message, escape, floats_in, int32, unique
 
@@ -96,6 +96,9 @@ class Brainmusic:
         counts = dict.fromkeys(addresses, 1)
         if latents:
             counts["/brainmusic/latent"] = len(latents)
+        steady = bool(controls)
+        if steady:
+            counts["/brainmusic/drone"] = 4
         if features.quality.size:
             counts["/brainmusic/quality"] = int(features.quality.size)
         kept, cut = _fit(counts)
@@ -109,6 +112,7 @@ class Brainmusic:
                     frame.features.values[places],
                     [values[name] for name in controls],
                     [values[name] for name in latents],
+                    _drone(frame) if steady else (),
                     frame.features.quality,
                 )
             )
@@ -135,7 +139,18 @@ class Brainmusic:
         for note in frame.notes:
             pitch = round(min(max(note.pitch, 0.0), 127.0)) if math.isfinite(note.pitch) else note.pitch
             found.append((note.time, ("/brainmusic/note", (pitch, _float32(note.velocity), _float32(note.duration)))))
+            shape = note.pitch, note.velocity, note.duration, note.pan, note.attack, note.decay, note.release
+            found.append((note.time, ("/brainmusic/tone", (*map(_float32, shape), int32(note.channel)))))
         return found
+
+
+def _drone(frame: Frame) -> tuple[float, float, float, float]:
+    """Return root in Hz, number, level and breath of the steady tones; 8 tones: the whole chord of the controls."""
+    drone = frame.drone
+    if drone is None:
+        root = frame.controls.values.get("fundamental_frequency", CONTROL["fundamental_frequency"].rest)
+        return root, 8.0, 1.0, 1.0
+    return drone.root_hz, float(drone.tones), drone.level, drone.breath
 
 
 def _latents(controls: Sequence[str]) -> list[str]:
