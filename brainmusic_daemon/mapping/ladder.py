@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 
+WIDTH = 0.16
+
+
 @dataclass(slots=True)
 class Ladder:
     """Stands on one of len(edges) + 1 rungs.
@@ -51,8 +54,9 @@ def share_of(smooth_s: float, tick: float) -> float:
 
 
 def centres(edges: Sequence[float]) -> list[float]:
-    """Return the middle of every rung, for values of 0..1."""
-    ends = [0.0, *edges, 1.0]
+    """Return the middle of every rung; the outermost count as wide as those between them, a single edge as WIDTH."""
+    reach = (edges[-1] - edges[0]) / max(len(edges) - 1, 1) or WIDTH
+    ends = [edges[0] - reach, *edges, edges[-1] + reach]
     return [(low + high) / 2 for low, high in pairwise(ends)]
 
 

@@ -34,7 +34,7 @@ class Latent:
     """Map features to a latent vector: by a fixed orthogonal map, or by a model of `brainmusic train`.
 
     The fixed map turns the space of the features: nothing is lost, every latent hears several features, and no two
-    hear the same.  It is drawn by `seed`; `brainmusic check` and the log say what drives what.
+    hear the same.  It is drawn by `seed`; the log says what drives what.
     """
 
     target: Annotated[

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from brainmusic_daemon.api import FloatArray, Prompt, Words
 from brainmusic_daemon.mapping import ladder
 from brainmusic_daemon.mapping.ladder import Ladder
-from brainmusic_daemon.mapping.vocabulary import Mood, Vocabulary
+from brainmusic_daemon.mapping.vocabulary import Attribute, Mood, Vocabulary
 
 USUAL = 0.5  # where an attribute stands before anything is known
 _GAPS = re.compile(r"\s*(?:,\s*)+")
@@ -59,14 +59,11 @@ class Speaker:
         v = self.vocabulary
         steady = [(attribute, attribute.borders) for attribute in v.attributes.values()]
         self._ladders = [
-            Ladder(
-                edges, one.hysteresis, round(one.hold_s / self.tick), ladder.share_of(one.smooth_s, self.tick), USUAL
-            )
-            for one, edges in [*steady, *((mood, [mood.above]) for mood in v.moods.values())]
+            *(self._ladder(one, edges, v.smooth_s if one.smooth_s is None else one.smooth_s) for one, edges in steady),
+            *(self._ladder(mood, [mood.above], 0.0) for mood in v.moods.values()),  # they hear what is smoothed
         ]
-        for each, mood in zip(self._ladders[len(steady) :], v.moods.values(), strict=True):
-            each.value = min(USUAL, mood.above)
-            each.rung = 0
+        for each in self._ladders[len(steady) :]:
+            each.value, each.rung = 0.0, 0
         self._middles = [ladder.centres(edges) for _, edges in steady]
         self._moods = [(len(steady) + i, name, mood) for i, (name, mood) in enumerate(v.moods.items())]
         self._slots = slots(v)
@@ -91,6 +88,10 @@ class Speaker:
         if text != self.words.text or levels != self._levels:
             self._levels = levels
             self.words = self._say(text)
+
+    def _ladder(self, one: Attribute | Mood, edges: Sequence[float], smooth_s: float) -> Ladder:
+        share = ladder.share_of(smooth_s, self.tick)
+        return Ladder(edges, one.hysteresis, round(one.hold_s / self.tick), share, USUAL)
 
     def state(self) -> Mapping[str, str]:
         """Return attribute → word, and `mood` where there is one."""

@@ -42,22 +42,26 @@ class _Model(BaseModel):
 class _Steady(_Model):
     """How a word follows its value."""
 
-    hysteresis: float = Field(0.04, ge=0, le=0.25, description="how far beyond an edge, 0..1")
-    hold_s: float = Field(4.0, ge=0, le=600, description="a word stays at least so long, s")
-    smooth_s: float = Field(2.0, ge=0, le=60, description="time constant, s")
+    hysteresis: float = Field(0.05, ge=0, le=0.25, description="how far beyond an edge, 0..1")
+    hold_s: float = Field(6.0, ge=0, le=600, description="a word stays at least so long, s")
     weight: Weight = Field(1.0, description="of the prompts")
     enabled: bool = True
 
 
 class Attribute(_Steady):
-    """An expression of features, 0..1, and the words for its parts."""
+    """An expression of features, 0..1, and the words for its parts.
+
+    A feature is often at 0.3 or 0.7, but its mean over some seconds seldom leaves 0.4 to 0.6: the edges are for that.
+    """
 
     source: Formula = Field(alias="from", description="a feature, or an expression of features")
+    smooth_s: float | None = Field(None, ge=0, le=60, description="time constant, s; default: that of everything")
     words: list[Text] = Field(min_length=2, max_length=9, description="from low to high")
     says: list[Text] = Field(default_factory=list, description="the same in a sentence; default: the words")
     prompts: list[Text] = Field(default_factory=list, description="the same as prompts; default: none")
     edges: Annotated[list[float], AfterValidator(_rising)] = Field(
-        default_factory=list, description="where a word ends; default: equal parts of 0.2 to 0.8, and what is beyond"
+        default_factory=list,
+        description="where a word ends; default: spread over 0.42 to 0.58, where means over seconds are",
     )
 
     @model_validator(mode="after")
@@ -75,17 +79,17 @@ class Attribute(_Steady):
     def borders(self) -> list[float]:
         """Return the edges."""
         count = len(self.words)
-        return self.edges or ([0.5] if count == 2 else [0.36 + 0.28 * i / (count - 2) for i in range(count - 1)])
+        return self.edges or ([0.5] if count == 2 else [0.42 + 0.16 * i / (count - 2) for i in range(count - 1)])
 
 
 class Mood(_Steady):
-    """What several attributes or features mean together."""
+    """What several attributes or features mean together, all of them smoothed."""
 
     when: Formula = Field(description="an expression of attributes and features, 0..1")
     says: Text = Field(min_length=1, description="in a sentence")
     prompt: Text = Field("", description="default: what it says")
-    above: float = Field(0.6, gt=0, lt=1, description="from here on it has the word")
-    full: float = Field(0.7, gt=0, le=1, description="here its prompt has its whole weight")
+    above: float = Field(0.57, gt=0, lt=1, description="from here on it has the word")
+    full: float = Field(0.64, gt=0, le=1, description="here its prompt has its whole weight")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -106,7 +110,8 @@ class Vocabulary(_Model):
 
     sentence: Text
     mood_sentence: Text
-    pause_s: float = Field(3.0, ge=0, le=600)
+    pause_s: float = Field(6.0, ge=0, le=600)
+    smooth_s: float = Field(4.0, ge=0, le=60)
     base: list[Base] = Field(default_factory=list, max_length=16)
     attributes: dict[str, Attribute] = Field(min_length=1)
     moods: dict[str, Mood] = Field(default_factory=dict)
