@@ -19,7 +19,9 @@ from brainmusic_daemon.mapping.smoothing import Smoothing
 
 Weight = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Row = Annotated[dict[str, Weight], BeforeValidator(terms.flat)]
-Weights = Annotated[dict[str, Row], BeforeValidator(terms.numbered)]
+Weights = Annotated[
+    dict[str, Row], BeforeValidator(terms.numbered), Field(description="control → {feature = weight, intercept = …}")
+]
 
 USUAL, INTERCEPT = 0.5, "intercept"
 _TOLD = 5  # features in a formula
@@ -48,10 +50,10 @@ class Linear:
     control through the whole of its own; `intercept` is where the control stands when all features are as usual.
     """
 
-    model: Path | None = None
+    model: Annotated[Path | None, Field(description=".safetensors of brainmusic train, instead of weights")] = None
     weights: Weights = field(default_factory=dict)
     smooth_s: terms.Smooth = field(default_factory=dict)
-    tolerate: Annotated[float, Field(ge=0, le=1)] = terms.TOLERATED
+    tolerate: terms.Share = terms.TOLERATED
 
     bounded: ClassVar[bool] = True
     controls: tuple[Control, ...] = field(init=False)

@@ -30,13 +30,15 @@ class Neural:
     model, the small one that comes with the program plays.
     """
 
-    model: Path | None = None
-    features: list[str] = field(default_factory=list)
-    drives: list[str] = field(default_factory=list)
-    answers: Literal["shares", "units"] = "shares"
-    engine: Literal["numpy", "torch"] = "numpy"
+    model: Annotated[Path | None, Field(description=".safetensors of brainmusic train, or a .pt")] = None
+    features: Annotated[list[str], Field(description="what a .pt takes, in order")] = field(default_factory=list)
+    drives: Annotated[list[str], Field(description="the controls that a .pt returns")] = field(default_factory=list)
+    answers: Annotated[Literal["shares", "units"], Field(description="what a .pt returns: 0..1, or Hz, s, BPM")] = (
+        "shares"
+    )
+    engine: Annotated[Literal["numpy", "torch"], Field(description="what plays a .safetensors: same numbers")] = "numpy"
     smooth_s: terms.Smooth = field(default_factory=dict)
-    tolerate: Annotated[float, Field(ge=0, le=1)] = terms.TOLERATED
+    tolerate: terms.Share = terms.TOLERATED
 
     controls: tuple[Control, ...] = field(init=False)
     smoothing: Mapping[str, Smoothing] = field(init=False)

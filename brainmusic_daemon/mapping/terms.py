@@ -58,7 +58,12 @@ def _seconds(table: Any) -> Any:
     return numbered(table) if isinstance(table, Mapping) else {ALL: table}
 
 
-Smooth = Annotated[dict[str, Annotated[float, Field(ge=0, le=60)]], BeforeValidator(_seconds)]
+Share = Annotated[float, Field(ge=0, le=1, description="share of the weights whose features may be missing")]
+Smooth = Annotated[
+    dict[str, Annotated[float, Field(ge=0, le=60)]],
+    BeforeValidator(_seconds),
+    Field(description="time constants, s: a number, or a table of control = number"),
+]
 """Time constants: `smooth_s = 0.2`, or a table of control = seconds, where `all` is for those that it leaves out."""
 
 
