@@ -19,6 +19,7 @@ from brainmusic_daemon.mapping.model import activate
 
 _PATIENCE = 8  # epochs without a better validation error
 _THREADS = 2
+_WORTH_THREADS = 1024  # rows of a batch; with fewer, threads wait for each other more than they work
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def fit(
     total = epochs or shape.epochs
     batch = int(np.clip(last // 80, 32, 2048))
     threads = torch.get_num_threads()
-    torch.set_num_threads(min(_THREADS, threads))
+    torch.set_num_threads(min(_THREADS, threads) if batch >= _WORTH_THREADS else 1)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(shape.seed)
