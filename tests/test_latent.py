@@ -140,6 +140,14 @@ def test_every_dimension_has_its_own_settings() -> None:
     assert not any(share for (_, name), share in mapper.explain(given).items() if name == "latent.3")
 
 
+def test_other_controls_can_stand_still() -> None:
+    mapper = made(steady={"loudness": 0.6, "tempo": 90.0})
+    assert [control.name for control in mapper.controls[8:]] == ["loudness", "tempo"]
+    values = mapper.map(features(alpha=0.9))
+    assert (values["loudness"], values["tempo"]) == (0.6, 90.0) and len(values) == 10
+    assert {name for _, name in mapper.explain(features(alpha=0.9))} == {f"z.{i}" for i in range(8)}
+
+
 def test_explanations_add_up() -> None:
     mapper = made(dimension={"1": {"offset": 0.3, "gain": 2.0}, "2": {"output": (1.0, -0.5)}})
     given = features(alpha=0.9, beta=0.2, asymmetry=0.6, iaf=0.1)
@@ -215,6 +223,9 @@ def test_models_of_other_things_are_named(tmp_path: Path) -> None:
         ({"output": [-2.0, 1.0]}, "must stay within -1 to 1"),
         ({"target": "y"}, "target"),
         ({"features": []}, "features"),
+        ({"steady": {"loudnes": 0.5}}, "did you mean 'loudness'?"),
+        ({"steady": {"loudness": 7.0}}, "within 0.1 to 1, got 7"),
+        ({"steady": {"z.0": 0.0}}, "steady.z.0"),
     ],
 )
 def test_mistakes_are_named(given: dict[str, Any], said: str) -> None:

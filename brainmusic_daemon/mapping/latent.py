@@ -53,6 +53,9 @@ class Latent:
     output: Annotated[Span | None, Field(description="range of every latent; default -1..1 (z), -3..3 (latent)")] = None
     gain: Annotated[float, Field(ge=0, le=100, description="stretches around the middle")] = 1.0
     smooth_s: Annotated[float, Field(ge=0, le=60, description="time constant, s")] = 0.2
+    steady: Annotated[dict[str, float], Field(description="other controls, and where they stand")] = field(
+        default_factory=dict
+    )
     dimension: Annotated[dict[int, Dimension], Field(description="settings of single latents, by number")] = field(
         default_factory=dict
     )
@@ -93,13 +96,14 @@ class Latent:
             )
             for name, one in zip(self._names, each, strict=True)
         }
+        self.controls += self._standing()
         self._middle = np.array([(low + high) / 2 for low, high in spans])
         self._half = np.array([(high - low) / 2 for low, high in spans])
         stretch = 1.0 if self._inner is not None else 1 / (self.reach or (2.0 if self.target == "z" else 3.0))
         self._gain = np.array([stretch * (self.gain if one.gain is None else one.gain) for one in each])
         self._offset = np.array([one.offset for one in each])
         moving = np.array([not one.freeze for one in each])
-        self._shares = moving * self._half / [control.high - control.low for control in self.controls]
+        self._shares = moving * self._half / [control.high - control.low for control in self.controls[: len(each)]]
         self._usual = self._bent(np.zeros(len(each)))
 
     def _learned(self) -> list[int]:
@@ -133,6 +137,17 @@ class Latent:
             )
         return own
 
+    def _standing(self) -> tuple[Control, ...]:
+        for name, value in self.steady.items():
+            control = CONTROL.get(name)
+            if control is None or name.startswith("z."):
+                others = [name for name in CONTROL if not name.startswith("z.")]
+                raise ConfigError(f"steady.{name}: there is no such control{registry.did_you_mean(name, others)}")
+            if not control.low <= value <= control.high:  # also true of NaN
+                span = f"{control.low:g} to {control.high:g} {control.unit}".rstrip()
+                raise ConfigError(f"steady.{name} must stay within {span}, got {value:g}")
+        return tuple(control for name, control in CONTROL.items() if name in self.steady)
+
     def prepare(self, names: Sequence[str], tick: float) -> None:
         """Find the features.  Raises ConfigError where there are none, or the model misses some."""
         if self._inner is not None:
@@ -146,7 +161,7 @@ class Latent:
                 f"{registry.did_you_mean(self.features[0], names)}"
             )
         where = {name: place for place, name in enumerate(names)}
-        matrix = projection.orthogonal(len(found), len(self.controls), self.seed)
+        matrix = projection.orthogonal(len(found), len(self._names), self.seed)
         self._projection = Projection(found, np.array([where[name] for name in found], np.intp), matrix, self.spread)
         self._keys = [(feature, control) for control in self._names for feature in found]
         told = self._projection.statement(self._names[:OWN])
@@ -156,7 +171,7 @@ class Latent:
     def map(self, features: Features) -> Mapping[str, float]:
         """Return the latents' targets, before smoothing."""
         values = self._middle + self._half * self._bent(self._positions(features))
-        return dict(zip(self._names, values.tolist(), strict=True))
+        return {**self.steady, **dict(zip(self._names, values.tolist(), strict=True))}
 
     def explain(self, features: Features) -> Mapping[tuple[str, str], float]:
         """Return how far each feature moves each latent now; its parts of the sum before the bend, to scale."""
