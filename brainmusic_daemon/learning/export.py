@@ -15,15 +15,11 @@ from brainmusic_daemon.mapping.model import Model, Span
 
 
 def model(data: DataSet, learned: Learned, meta: Mapping[str, Any] | None = None) -> Model:
-    """Return `learned` with outputs as positions 0..1 within the controls' ranges."""
-    low = np.array([control.low for control in data.controls])
-    span = np.array([control.high for control in data.controls]) - low
+    """Return `learned`, its outputs in the controls' units."""
     if isinstance(learned, Linear):
         layers, activation, dropout = [(learned.weights, learned.intercept)], "", 0.0
     else:
         layers, activation, dropout = [*learned.layers], learned.shape.activation, learned.shape.dropout
-    weights, bias = layers[-1]
-    layers[-1] = (weights / span, (bias - low) / span)
     return Model(
         kind="linear" if isinstance(learned, Linear) else "neural",
         features=data.features,
