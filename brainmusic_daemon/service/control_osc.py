@@ -41,6 +41,7 @@ class ControlOsc:
         self._known: dict[str, tuple[str, tuple[str, ...]]] = {}  # address → command and arguments in it
         self._told: set[str] = set()
         self._next_word = 0.0
+        self._complaints: dict[tuple[str, Any], float] = {}  # address and sender → not again before
         self.port = 0  # that it listens at; 0: at none
         self.received = 0  # messages
         self.wrong: dict[str, int] = {}  # reason → datagrams or messages
@@ -150,10 +151,12 @@ class ControlOsc:
         self._control.submit(name, (*inside, *arguments), reply, trusted=False)
 
     def _answered(self, address: str, sender: Any, name: str, answer: Answer) -> None:
-        """Tell the sender what came of it; of a knob that is turned only what is wrong, and that once."""
+        """Tell the sender what came of it; of a knob that is turned only what is wrong, and that not too often."""
         if not answer.ok:
             self._count(answer.reason)
-            if answer.reason != "refused" and not self._tell(address, f"{address[:80]}: {answer.text}"):
+            if answer.reason != "refused":  # that is in the log already
+                self._tell(address, f"{address[:80]}: {answer.text}")
+            if not self._may_complain(address, sender):
                 return
         elif commands.BY_NAME[name].state:
             return
@@ -171,15 +174,23 @@ class ControlOsc:
     def _count(self, reason: str) -> None:
         self.wrong[reason] = self.wrong.get(reason, 0) + 1
 
-    def _tell(self, key: str, text: str) -> bool:
-        """Log something that is wrong with an address once, and not too much at once; return whether it did."""
-        now = time.monotonic()
-        if key in self._told or len(self._told) >= _TOLD or now < self._next_word:
+    def _may_complain(self, address: str, sender: Any) -> bool:
+        """Return whether this sender is to hear (again) that something is wrong with an address."""
+        now, key = time.monotonic(), (address, sender)
+        if now < self._complaints.get(key, 0.0):
             return False
-        self._told.add(key)
-        self._next_word = now + _TELL_S
-        _log.warning("OSC control: %s", text)
+        if len(self._complaints) >= _TOLD:
+            self._complaints.clear()
+        self._complaints[key] = now + _TELL_S
         return True
+
+    def _tell(self, key: str, text: str) -> None:
+        """Log something that is wrong with an address once, and not too much at once."""
+        now = time.monotonic()
+        if key not in self._told and len(self._told) < _TOLD and now >= self._next_word:
+            self._told.add(key)
+            self._next_word = now + _TELL_S
+            _log.warning("OSC control: %s", text)
 
 
 def find(address: str) -> tuple[str, tuple[str, ...]] | None:

@@ -1,0 +1,310 @@
+"""Commands over OSC: what arrives is carried out, what is wrong is counted, and no sender can hurt the music."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+from brainmusic_daemon.outputs.osc_encoding import bundles, message
+from brainmusic_daemon.sections import ControlConfig
+from brainmusic_daemon.service import control_osc
+from brainmusic_daemon.service.commands import COMMANDS
+from brainmusic_daemon.service.control_osc import ControlOsc
+from brainmusic_daemon.service.daemon import Daemon
+from brainmusic_daemon.service.osc_decoding import MOST_BYTES, Malformed, messages
+from tests import daemons, parts
+from tests.daemons import Client, packet
+from tests.receivers import pd_patch, sclang, wait_for
+
+# --- datagrams --------------------------------------------------------------------------------------------------------
+
+arguments = st.lists(
+    st.one_of(
+        st.integers(-(2**31), 2**31 - 1),
+        st.floats(width=32, allow_nan=False),
+        st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=30),
+        st.booleans(),
+    ),
+    max_size=6,
+)
+
+
+@given(st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=20), arguments)
+def test_what_python_osc_writes_is_read(name: str, given: list[object]) -> None:
+    ((address, found),) = messages(packet(f"/{name}", *given))
+    assert address == f"/{name}" and list(found) == given
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=500)
+def test_any_bytes_are_a_packet_or_malformed(data: bytes) -> None:
+    for start in (b"", b"/a\0\0,", b"#bundle\0" + bytes(8)):
+        try:
+            found = list(messages(start + data))
+        except Malformed:
+            continue
+        assert all(address.startswith("/") for address, _ in found)
+
+
+@given(st.data())
+def test_a_packet_that_was_cut_or_changed_never_does_harm(data: st.DataObject) -> None:
+    elements = [message(f"/brainmusic/target/{name}", (0.5, "text", 7)) for name in ("tempo", "mode", "z.0")]
+    (whole,) = bundles([len(body).to_bytes(4, "big") + body for body in elements])
+    broken = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
+    for place in data.draw(st.lists(st.integers(0, max(len(broken) - 1, 0)), max_size=4)):
+        if broken:
+            broken[place] = data.draw(st.integers(0, 255))
+    try:
+        list(messages(bytes(broken)))
+    except Malformed:
+        return
+
+
+def bundle(*sizes: int) -> bytes:
+    return b"#bundle\0" + bytes(7) + b"\1" + b"".join(struct.pack(">i", size) for size in sizes)
+
+
+@pytest.mark.parametrize(
+    ("datagram", "why"),
+    [
+        (b"", "no address"),
+        (b"hello", "no address"),
+        (b"/rate", "cut short"),
+        (b"/rate\0\0\0,f\0\0", "cut short"),
+        (b"/rate\0\0\0,b\0\0" + bytes(8), "type"),
+        (b"/rate\0\0\0f\0\0\0" + bytes(4), "no types"),
+        (b"/rate\0\0\0,f\0\0" + bytes(8), "too long"),
+        (b"/\xff\0\0", "text"),
+        (bundle(-4), "bundle"),  # keeps python-osc in a loop for ever
+        (bundle(2**31 - 1), "bundle"),
+        (bundle(0, 0, 0), "bundle"),
+        (b"#bundle\0", "bundle"),
+        (b"/" + b"a" * MOST_BYTES, "oversized"),
+    ],
+)
+def test_malformed_datagrams_say_why(datagram: bytes, why: str) -> None:
+    with pytest.raises(Malformed, match=f"^{why}$"):
+        messages(datagram)
+
+
+def test_bundles_in_bundles_are_read_but_not_for_ever() -> None:
+    body = message("/a", (1,))
+    for depth in range(4):
+        body = bundles([len(body).to_bytes(4, "big") + body])[0]
+        assert list(messages(body)) == [("/a", (1,))], depth
+    body = bundles([len(body).to_bytes(4, "big") + body])[0]
+    with pytest.raises(Malformed):
+        messages(body)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_an_address(command: object) -> None:
+    address = command.address.replace("<control>", "z.0").replace("<setting>", "slew")  # type: ignore[attr-defined]
+    inside = tuple(part for part in address.split("/") if part in ("z.0", "slew"))
+    assert control_osc.find(address) == (command.name, inside)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/", "/brainmusic", "/brainmusic/", "/brainmusic/rat", "/rate", "/brainmusic/rate/1", "/brainmusic/target"],
+)
+def test_other_addresses_are_unknown(address: str) -> None:
+    assert control_osc.find(address) is None
+
+
+# --- a daemon that listens --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Daemon]:
+    with daemons.daemon(name="osc") as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def patch(running: Daemon) -> Iterator[Client]:
+    with daemons.client(running.osc_in.port) as client:
+        yield client
+
+
+def test_commands_are_carried_out_and_answered(running: Daemon, patch: Client) -> None:
+    assert patch.ask("/brainmusic/ping")[:2] == ["ping", "ok"]
+    assert patch.ask("/brainmusic/mapper/load", "linear", 0.0)[:2] == ["mapper.load", "ok"]
+    wait_for(lambda: running.session.pipeline.host.playing.name == "linear")
+    assert patch.ask("/brainmusic/mapper/undo")[1] == "ok"
+    assert "mapper direct" in str(patch.ask("/brainmusic/status")[2])
+    assert patch.ask("/brainmusic/panic")[1] == "ok" and running.sounding.panicked
+    assert patch.ask("/brainmusic/resume")[1] == "ok" and not running.sounding.panicked
+
+
+def test_knobs_are_silent_unless_something_is_wrong(running: Daemon, patch: Client) -> None:
+    entries: list[object] = []
+    leave = running.session.journal.listen(entries.append)
+    patch.send("/brainmusic/target/tempo", 120)
+    patch.send("/brainmusic/rate", 1.0)
+    wait_for(lambda: len(entries) == 2)
+    patch.send("/brainmusic/mute", True)
+    wait_for(lambda: running.sounding.muted)
+    patch.send("/brainmusic/mute", 0)
+    wait_for(lambda: not running.sounding.muted)
+    assert patch.silent()
+    leave()
+
+
+def test_what_is_wrong_is_counted_by_reason_and_told_once(
+    running: Daemon, patch: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("brainmusic_daemon").propagate = True
+    wrong = [
+        (packet("/brainmusic/rate"), "arity"),
+        (packet("/brainmusic/rate", "good"), "type"),
+        (packet("/brainmusic/rate", float("nan")), "range"),
+        (packet("/brainmusic/target/tempo", 5000.0), "range"),
+        (packet("/brainmusic/target/unheard_of", 1.0), "unknown"),
+        (packet("/brainmusic/unheard_of", 1.0), "unknown"),
+        (packet("/brainmusic/mapper/load", "../../x.py"), "refused"),
+        (b"nonsense", "malformed"),
+        (b"/" + b"x" * 60_000, "malformed.oversized"),
+    ]
+    for datagram, reason in wrong:
+        before = running.osc_in.counters().get(reason, 0)
+        for _ in range(3):
+            patch.socket.send(datagram)
+        wait_for(lambda r=reason, b=before: running.osc_in.counters().get(r, 0) > b)  # type: ignore[misc]
+    assert patch.ask("/brainmusic/ping")[1] is not None
+    said = [record.getMessage() for record in caplog.records if "/brainmusic/rate" in record.getMessage()]
+    assert len(said) <= 1
+    assert len(caplog.records) < 20
+
+
+def test_bundles_act_at_once_or_not_at_all(running: Daemon, patch: Client) -> None:
+    entries: list[object] = []
+    leave = running.session.journal.listen(entries.append)
+    made = OscBundleBuilder(IMMEDIATELY)
+    for text in ("one", "two"):
+        builder = OscMessageBuilder("/brainmusic/marker")
+        builder.add_arg(text)
+        made.add_content(builder.build())
+    whole = made.build().dgram
+    patch.socket.send(whole)
+    assert [patch.reply()[1], patch.reply()[1]] == ["ok", "ok"] and len(entries) == 2
+    patch.socket.send(whole[:-4])
+    assert patch.silent() and len(entries) == 2
+    leave()
+
+
+def test_a_port_that_is_taken_is_told_once_and_tried_again(
+    running: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("brainmusic_daemon").propagate = True
+    monkeypatch.setattr(control_osc, "RETRY_S", 0.05)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        listening = ControlOsc(running.control, ControlConfig(osc_port=other.getsockname()[1]))
+        listening.start()
+        wait_for(lambda: "cannot listen" in caplog.text)
+        assert listening.port == 0
+    wait_for(lambda: listening.port)
+    with daemons.client(listening.port) as client:
+        assert client.ask("/brainmusic/ping")[1] == "ok"
+    listening.stop()
+    assert caplog.text.count("cannot listen") == 1
+
+
+def test_listening_beyond_this_computer_is_said(running: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("brainmusic_daemon").propagate = True
+    listening = ControlOsc(running.control, ControlConfig(host="0.0.0.0", osc_port=0))
+    listening.start()
+    listening.stop()
+    assert "whoever reaches this computer" in caplog.text
+    assert not any(ControlConfig(host=host).beyond_loopback for host in ("127.0.0.1", "::1", "localhost", "127.0.0.2"))
+
+
+def test_it_does_not_listen_where_that_is_not_wanted(running: Daemon) -> None:
+    listening = ControlOsc(running.control, ControlConfig(enabled=False, osc_port=0))
+    listening.start()
+    assert listening.port == 0
+    listening.stop()
+
+
+def test_explanations_go_out_over_osc() -> None:
+    port = parts.free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", port))
+        receiver.settimeout(20)
+        with daemons.daemon(f'output.osc.targets=["127.0.0.1:{port}"]', "control.explain_hz=10", name="explains"):
+            while True:
+                data = receiver.recv(65536)
+                if data.startswith(b"/brainmusic/explain/tempo\0"):
+                    break
+    feature, share, *_ = OscMessage(data).params
+    assert feature == "engagement" and 0.005 <= abs(share) <= 1.0
+
+
+# --- programs that musicians use --------------------------------------------------------------------------------------
+
+SC = """
+n = NetAddr("127.0.0.1", {port});
+OSCdef(\\reply, {{ |msg| ("REPLY " ++ msg[1..3].join("|")).postln }}, '/brainmusic/reply');
+n.sendMsg('/brainmusic/mapper/load', "linear", 0.5);
+n.sendMsg('/brainmusic/rate', 0.25);
+n.sendBundle(nil, ['/brainmusic/marker', "from sclang"], ['/brainmusic/route/tempo/gain', 1.5]);
+n.sendMsg('/brainmusic/rate', "much");
+"""
+
+PD = """#N canvas 0 0 450 300 12;
+#X obj 10 10 loadbang;
+#X obj 10 40 del 300;
+#X msg 10 70 0.25;
+#X obj 10 100 oscformat brainmusic rate;
+#X obj 10 130 list prepend send;
+#X obj 10 160 list trim;
+#X obj 10 190 netsend -u -b;
+#X obj 200 10 loadbang;
+#X msg 200 40 connect 127.0.0.1 {port};
+#X connect 0 0 1 0;
+#X connect 1 0 2 0;
+#X connect 2 0 3 0;
+#X connect 3 0 4 0;
+#X connect 4 0 5 0;
+#X connect 5 0 6 0;
+#X connect 7 0 8 0;
+#X connect 8 0 6 0;
+"""
+
+
+@pytest.mark.real
+def test_supercollider_commands_and_hears_the_answers(running: Daemon, tmp_path: Path) -> None:
+    entries: list[str] = []
+    leave = running.session.journal.listen(lambda entry: entries.append(str(entry)))
+    script, lines = tmp_path / "steer.scd", list[str]()
+    script.write_text(SC.format(port=running.osc_in.port), encoding="utf-8")
+    with sclang(script, lines.append, parts.free_port()):
+        wait_for(lambda: sum("REPLY" in line for line in lines) >= 3, 60, str(lines[-5:]))
+    said = [line.removeprefix("REPLY ") for line in lines if "REPLY" in line]
+    assert any(line.startswith("mapper.load|ok|mapper 'linear'") for line in said)
+    assert any(line.startswith("marker|ok|") for line in said)
+    assert any(line.startswith("rate|no|rating is a number") for line in said)
+    assert "rating 0.25" in entries and "marker from sclang" in entries
+    leave()
+
+
+@pytest.mark.real
+def test_pure_data_rates(running: Daemon, tmp_path: Path) -> None:
+    entries: list[str] = []
+    leave = running.session.journal.listen(lambda entry: entries.append(str(entry)))
+    patch = tmp_path / "steer.pd"
+    patch.write_text(PD.format(port=running.osc_in.port), encoding="utf-8")
+    with pd_patch(patch):
+        wait_for(lambda: "rating 0.25" in entries, 30)
+    leave()
