@@ -139,6 +139,13 @@ def test_values_stay_in_range_whatever_the_weights() -> None:
     assert mapper.map(features(alpha=1.0)) == {"tempo": 150.0, "loudness": 0.1}
 
 
+def test_a_feature_that_hardly_moved_in_training_does_not_drown_the_others(tmp_path: Path) -> None:
+    model = trained(tmp_path / "m.safetensors", scale=np.array([0.1, 1e-4]))
+    mapper = linear(f"model = '{model}'")
+    assert mapper.map(features(alpha=0.4, beta=0.9))["tempo"] == pytest.approx(90 - 8 * 5)
+    assert mapper.explain(features(alpha=0.4, beta=0.9))["beta", "tempo"] == pytest.approx(-0.4)
+
+
 def test_what_is_no_number_is_passed_on_for_the_host_to_see() -> None:
     assert np.isnan(linear("weights.tempo.alpha = 1.0").map(features(alpha=np.nan))["tempo"])
 

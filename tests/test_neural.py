@@ -92,7 +92,7 @@ def test_numpy_and_torch_play_the_same(tmp_path: Path, torch: Any, activation: s
     one, two = neural(f"model = '{path}'"), neural(f"model = '{path}'\nengine = 'torch'")
     rng, moved = np.random.default_rng(1), set()
     for _ in range(10):
-        now = features(values=rng.random(len(NAMES)))
+        now = features(values=rng.random(len(NAMES)) * (1 if moved else 5))  # far beyond what it has seen, too
         a, b = one.map(now), two.map(now)
         assert [*a] == [*b] == [*CONTROL]
         for name, control in CONTROL.items():

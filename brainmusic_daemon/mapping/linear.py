@@ -68,6 +68,7 @@ class Linear:
     _high: FloatArray = field(init=False, repr=False)
     _take: npt.NDArray[np.intp] = field(init=False, repr=False)
     _mean: FloatArray = field(init=False, repr=False)
+    _ends: tuple[FloatArray, FloatArray] = field(init=False, repr=False)
     _matrix: FloatArray = field(init=False, repr=False)  # (n_features, n_controls), units per unit of the feature
     _shares: FloatArray = field(init=False, repr=False)  # the same, in shares of the control's range
     _bias: FloatArray = field(init=False, repr=False)
@@ -113,6 +114,7 @@ class Linear:
         found = terms.match(model.features, names, model.influence, self.tolerate, self._who, way_out)
         (w, b), keep = model.layers[0], found.keep
         self._take, self._mean = found.take, model.mean[keep].astype(np.float64)
+        self._ends = (model.ends[0][keep], model.ends[1][keep])
         self._matrix = w[keep].astype(np.float64) / model.scale[keep, None]
         self._bias = b - self._mean @ self._matrix
         self._shares = self._matrix / [control.high - control.low for control in self.controls]
@@ -121,15 +123,19 @@ class Linear:
 
     def map(self, features: Features) -> Mapping[str, float]:
         """Return the controls' targets, before smoothing; the mapping returned is the caller's."""
-        y = features.values.take(self._take) @ self._matrix + self._bias
+        y = self._taken(features) @ self._matrix + self._bias
         return dict(zip(self._order, np.minimum(np.maximum(y, self._low), self._high).tolist(), strict=True))
+
+    def _taken(self, features: Features) -> FloatArray:
+        low, high = self._ends
+        return np.asarray(np.minimum(np.maximum(features.values.take(self._take), low), high))
 
     def explain(self, features: Features) -> Mapping[tuple[str, str], float]:
         """Return weight · (x − mean) / range: exact, as long as the control does not reach an end of its range.
 
         Of many features, those that move the controls most.
         """
-        shares = (features.values.take(self._take) - self._mean)[:, None] * self._shares
+        shares = (self._taken(features) - self._mean)[:, None] * self._shares
         return terms.shares(shares, self._keys)
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.floating[Any]]
 Kind = Literal["linear", "neural"]
 
+FAR = 8.0  # standard deviations: no feature is taken to be further from its mean than that
 ACTIVATIONS = ("relu", "tanh", "silu", "elu", "gelu")
 
 
@@ -88,9 +89,17 @@ class Model:
         size = size.sum(axis=1, dtype=np.float64)
         return np.asarray(size / max(size.sum(), 1e-300))
 
+    @property
+    def ends(self) -> tuple[Array, Array]:
+        """Return between which values features are taken, (n_features,) each.
+
+        Without them, one that hardly moved in training, and does now, would drown all others.
+        """
+        return self.mean - FAR * self.scale, self.mean + FAR * self.scale
+
     def predict(self, x: Array) -> Array:
         """Return the controls in their units, not clipped, (n, n_controls), for (n, n_features) as they come."""
-        y = (np.asarray(x, np.float64) - self.mean) / self.scale
+        y = (np.asarray(x, np.float64).clip(*self.ends) - self.mean) / self.scale
         for number, (w, b) in enumerate(self.layers):
             y = (activate(self.activation, y) if number else y) @ w + b
         return y

@@ -26,13 +26,14 @@ class Perceptron:
         self._at_mean = bias
         self._bias = bias - self._mean @ self._first
         self._others = others
+        self._low, self._high = model.ends[0][keep], model.ends[1][keep]
         nodes, weights = np.polynomial.legendre.leggauss(_NODES)
         self._along = np.concatenate([[0.0, 1.0], (nodes + 1) / 2])[:, None]
         self._weights = weights / 2
 
     def output(self, x: FloatArray) -> FloatArray:
         """Return (n_controls,) in the controls' units, not clipped, for x: (n_features,)."""
-        y = x @ self._first + self._bias
+        y = np.minimum(np.maximum(x, self._low), self._high) @ self._first + self._bias
         for w, b in self._others:
             y = activate(self.activation, y) @ w + b
         return np.asarray(y)
@@ -44,7 +45,7 @@ class Perceptron:
         2017), which costs the same however many features there are.  They sum to f(x) − f(mean): what the few nodes
         of the integral miss is spread in proportion.
         """
-        away = x - self._mean
+        away = np.minimum(np.maximum(x, self._low), self._high) - self._mean
         before = [self._at_mean + self._along * (away @ self._first)]  # (nodes, hidden): ahead of each activation
         for w, b in self._others[:-1]:
             before.append(activate(self.activation, before[-1]) @ w + b)

@@ -90,10 +90,12 @@ def perceptron(model: Model) -> Network:
             parts[-1].weight.copy_(torch.from_numpy(w.T.astype(np.float32)))
             parts[-1].bias.copy_(torch.from_numpy(b.astype(np.float32)))
     layers = torch.nn.Sequential(*parts).eval()
+    low, high = model.ends
 
     def network(x: FloatArray) -> FloatArray:
         with torch.inference_mode():
-            return np.asarray(layers(torch.from_numpy(((x - model.mean) / model.scale).astype(np.float32))).double())
+            z = (np.minimum(np.maximum(x, low), high) - model.mean) / model.scale
+            return np.asarray(layers(torch.from_numpy(z.astype(np.float32))).double())
 
     network(model.mean[None])
     return network
