@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,20 @@ def test_keys_are_noted_and_the_terminal_is_restored(terminal: Terminal) -> None
     ]
 
 
+def test_the_space_bar_mutes_and_unmutes_and_p_is_panic(terminal: Terminal) -> None:
+    told = list[tuple[str, tuple[object, ...]]]()
+
+    def command(name: str, values: Sequence[object]) -> None:
+        told.append((name, tuple(values)))
+
+    silences = iter([False, True])
+    with keys.Keyboard(keys.sound(command, lambda: next(silences)), keys.PosixTerminal(terminal.screen)):
+        wait_for(lambda: not terminal.cooked())
+        terminal.type("  p")
+        wait_for(lambda: len(told) == 3)
+    assert told == [("mute", (1,)), ("mute", (0,)), ("panic", ())]
+
+
 def test_an_exception_restores_the_terminal_too(terminal: Terminal) -> None:
     with (
         contextlib.suppress(RuntimeError),
@@ -148,7 +162,7 @@ def test_a_real_run_rates_and_leaves_the_terminal_as_it_was(terminal: Terminal, 
         wait_for(lambda: path.exists() and path.stat().st_size > 10_000, 30)
         wait_for(lambda: not terminal.cooked())
         terminal.type("+")
-        terminal.type("3")
+        terminal.type("3 p")  # muted and silenced, too
         wait_for(lambda: ratings_in(path) == [1.0, -0.5])
         terminal.type("\x03" * times)  # by the terminal itself: Ctrl-C stays what it is
         _, said = process.communicate(timeout=20)
@@ -156,6 +170,7 @@ def test_a_real_run_rates_and_leaves_the_terminal_as_it_was(terminal: Terminal, 
     assert terminal.cooked()
     assert ratings_in(path) == [1.0, -0.5]
     assert b"rated +1" in said
+    assert b"panic: silence" in said
 
 
 def test_in_the_background_the_terminal_is_left_alone(terminal: Terminal, tmp_path: Path) -> None:

@@ -96,7 +96,12 @@ def play(daemon: Daemon, seconds: float | None) -> int:
     from brainmusic_daemon.service import keys
     from brainmusic_daemon.service.screen import Screen
 
-    with interruptible() as interrupted, keys.Keyboard(keys.ratings(daemon.session.journal)) as keyboard:
+    sounding = daemon.sounding
+    table = (
+        *keys.ratings(daemon.session.journal),
+        *keys.sound(daemon.control.submit, lambda: sounding.muted or sounding.panicked),
+    )
+    with interruptible() as interrupted, keys.Keyboard(table) as keyboard:
         interrupted.farewells.append(keyboard.restore)
         interrupted.reload = daemon.control.reload_soon
         with Screen(daemon, keyboard.help) as screen:

@@ -1,4 +1,4 @@
-"""Keys typed on the terminal in, ratings (and whatever else the table names) out, while a daemon runs."""
+"""Keys typed on the terminal in, ratings and commands out, while a daemon runs."""
 
 from __future__ import annotations
 
@@ -44,6 +44,14 @@ def ratings(journal: Journal) -> tuple[Binding, ...]:
     return (  # with and without shift on the usual keyboards
         Binding("+=-_", "+ - better, worse", rate),
         Binding("123456789", "1…9 rate finely", rate),
+    )
+
+
+def sound(command: Callable[[str, Sequence[object]], None], silent: Callable[[], bool]) -> tuple[Binding, ...]:
+    """Return the keys that silence: `command` is told the control's commands, `silent` whether it is silent now."""
+    return (
+        Binding(" ", "space mute, unmute", lambda key: command("mute", (int(not silent()),))),
+        Binding("pP", "p panic", lambda key: command("panic", ())),
     )
 
 
