@@ -18,7 +18,7 @@ MAY_KNOW = {
     "music": set(),
     "learning": {"mapping", "acquisition"},  # the model it makes; the XDF that it reads
     "synth": set(),
-    "outputs": {"synth"},  # the audio callback *is* the synth
+    "outputs": {"synth", "liblsl"},  # the audio callback *is* the synth
     "api": set(),
     "clock": set(),
     "jit": set(),

@@ -60,7 +60,8 @@ def _is_summary(name: str, channels: Sequence[str]) -> bool:
     return head != "raw" and tail not in channels
 
 
-def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+def matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return the names that any pattern chooses, in their order."""
     return [name for name in names if any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)]
 
 
@@ -85,7 +86,7 @@ class Brainmusic:
         features = frame.features
         chosen, idle = select(features, self.features)
         places = np.array(sorted(features.index[name] for name in chosen), dtype=np.intp)
-        controls = _matching([*frame.controls.values], self.controls)
+        controls = matching([*frame.controls.values], self.controls)
         latents = _latents(controls)
         wanted = [f"/brainmusic/feature/{features.names[place]}" for place in places]
         wanted += [f"/brainmusic/control/{name}" for name in controls]
