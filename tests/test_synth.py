@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainmusic_daemon.api import CONTROLS
+from brainmusic_daemon.api import CONTROLS, Drone
 from brainmusic_daemon.synth import layout as at
 from brainmusic_daemon.synth.engine import CEILING, Engine, warm_up
 from brainmusic_daemon.synth.limiter import LATENCY
@@ -159,6 +159,27 @@ def test_fades_and_panic() -> None:
     first = engine.render(48)
     assert np.abs(first).max() < 1e-3  # the room is empty: nothing comes back at once
     assert np.abs(engine.render(9_600)).max() > 0.01
+
+
+def test_panic_ends_notes_and_room_within_50_ms_and_nothing_of_them_comes_back() -> None:
+    engine = Engine()
+    engine.voicing.drone = Drone(110.0, 1, 0.0, 0.0, 1.0)
+    engine.control({**PLAIN, "reverb": 1.0, "attack_time": 0.01})
+    for voice in range(3, 8):
+        engine.note_on(1_000, voice, 200.0 * voice, 0.4, 0.0, 0.01, 60.0, 0.0, 5.0)
+    engine.render(RATE)
+    for voice in range(1, 3):
+        engine.note_on(engine.frame + 1_500, voice, 150.0 * voice, 0.4, 0.0, 0.01, 60.0)  # waits already
+    assert np.abs(engine.render(960)).max() > 0.05
+    engine.fade_now(0.0, 0.02, wipe=True)
+    engine.render(2_400 - 70)  # 50 ms, the limiter's look-ahead included
+    assert np.abs(engine.render(RATE)).max() < 1e-7
+    engine.fade_now(1.0, 0.05)
+    assert np.abs(engine.render(RATE)).max() < 1e-6  # neither the notes nor their room
+    engine.note_on(engine.frame + 500, 3, 440.0, 0.4, 0.0, 0.01, 1.0)
+    again = engine.render(RATE).astype(np.float64)
+    assert np.abs(again).max() > 0.02
+    assert bend(again[:1_000]) < 2 * bend(again[5_000:20_000])
 
 
 def test_no_dc() -> None:

@@ -175,10 +175,15 @@ def end_quantum(F, N):
 
 @compiled
 def wipe(F, N):
-    """Empty every line and end every note, once the fade has reached silence."""
+    """Empty every line and end every note, those that wait too, once the fade has reached silence."""
     N[at.WIPE] = 0
+    N[at.EVENT_HEAD] = N[at.EVENT_TAIL]
     F[at.LINE : at.CHORUS_LINE + 2 * at.CHORUS_LENGTH] = 0.0
     F[at.DAMPED : at.DAMPED + LINES] = 0.0
+    F[at.DC : at.CUT + 2] = 0.0
+    F[at.V_LEFT : at.V_ENV] = 0.0  # nothing of them may reach the room any more
+    F[at.V_ENV : at.V_ENV + MAX_VOICES] = 1.0
+    F[at.V_ENV_SLOPE : at.V_ENV_SLOPE + MAX_VOICES] = 0.0
     for v in range(MAX_VOICES):
         N[at.VOICE_NOTE + v] = 0
         N[at.VOICE_GATE + v] = 0
