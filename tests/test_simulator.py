@@ -290,7 +290,7 @@ def test_every_setting_is_tested_here() -> None:
         "samplerate channels seed period_s alpha_hz alpha_uv reactivity background_uv exponent blinks_per_min blink_uv"
     )
     tested += " jaw_per_min jaw_uv mains_hz mains_uv drift_uv offset_uv chunk_ms duration_s"
-    tested += " dropout_every_s dropout_s dropout_kind"
+    tested += " dropout_every_s dropout_s dropout_kind effort"
     assert set(tested.split()) == set(registry.settings_of(Simulator))
     hints = get_type_hints(Simulator, include_extras=True)
     assert all(hints[name].__metadata__[0].description for name in registry.settings_of(Simulator)), "each has its help"
@@ -347,3 +347,21 @@ def test_nothing_heavy_is_imported() -> None:
     code = "import sys, brainmusic_daemon.acquisition.simulator as s; s.Simulator(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"scipy", "mne", "numba", "pylsl", "brainflow", "torch"} & set(modules)
+
+
+def test_effort_raises_and_lowers_alpha_from_the_next_block_on() -> None:
+    made = Simulator(period_s=1000.0, effort=0.5)
+    clock = VirtualClock()
+    made.open(clock)
+    envelopes = []
+    for number, wish in enumerate((0.0, 1.0, -1.0, 0.0)):
+        made.follow(wish)
+        clock.wait_until(60.0 * (number + 1))
+        while made.read(0.0) is not None:
+            pass
+        times = np.arange(60.0 * number + 3.0, 60.0 * number + 59.0, 0.01)
+        envelopes.append(float(np.mean(made.truth(times)["alpha_envelope"])))
+    still, raised, lowered, again = envelopes
+    assert raised / still == pytest.approx(1.5, rel=0.1) and lowered / still == pytest.approx(0.5, rel=0.1)
+    assert again == pytest.approx(still, rel=0.15)
+    assert [at % 1.0 for at, _ in made.wishes] == [0.0] * 4  # whole blocks, so that chunks do not matter

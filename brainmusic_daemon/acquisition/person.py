@@ -59,9 +59,13 @@ class Person:
     mains_uv: Annotated[float, Field(ge=0, description="mains hum, µV")] = 2.0
     drift_uv: Annotated[float, Field(ge=0, description="slow drift of the electrodes, µV")] = 20.0
     offset_uv: Annotated[float, Field(ge=0, description="DC offset of the electrodes, at most, µV")] = 0.0
+    effort: Annotated[
+        float, Field(ge=0, lt=1, description="how far alpha follows a cue to raise or lower the music, as a share")
+    ] = 0.4
 
     alpha_gain: Mapping[str, float] = field(init=False, repr=False)  # channel → its share of the alpha envelope
     block_size: int = field(init=False, repr=False)
+    wishes: list[tuple[float, float]] = field(init=False, repr=False, default_factory=list)  # (s, -1 … 1), from then on
 
     def __post_init__(self) -> None:
         try:
@@ -186,6 +190,8 @@ class Person:
         rise = 0.5 - 0.5 * np.cos(np.pi * np.clip((phase % period) / CLOSING_S, 0, 1))
         closed = np.where(phase >= period, rise, np.where(t < period, 0.0, 1.0 - rise))
         alpha = self.alpha_uv * (1 / self.reactivity + (1 - 1 / self.reactivity) * closed)
+        if self.wishes:
+            alpha = alpha * (1 + self.effort * self._wish(t))
         whole = 0.75 + 0.5 * activation
         return np.stack(
             [
@@ -199,6 +205,15 @@ class Person:
             ],
             axis=1,
         )
+
+    def _wish(self, t: Array) -> Array:
+        """Return what the person tries to do, −1 lower … 1 raise; it takes a second to change."""
+        when, what = np.array([(0.0, 0.0), *self.wishes]).T
+        later = np.searchsorted(when, t, side="right") - 1
+        earlier = np.searchsorted(when, t - 1.0, side="right") - 1
+        share = np.clip(t - when[later], 0.0, 1.0)
+        wish: Array = what[earlier] + share * (what[later] - what[earlier])
+        return wish
 
     def _blinks(self, t: Array) -> Array:
         """Return the blink's wave at Fp1, µV: one in each stretch of 60/blinks_per_min s in which the eyes are open."""

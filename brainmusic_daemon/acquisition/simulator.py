@@ -48,6 +48,7 @@ class Simulator(Person):
         """Begin with sample 0, or where the person is by now when the headset comes back."""
         if clock is not self._clock:
             self._clock, self._start, self._next = clock, clock.now(), 0
+            self.wishes.clear()
         elapsed = clock.now() - self._start
         if self._away(elapsed) and self.dropout_kind == "lost":
             raise SourceLost("source 'simulator' is away, as dropout_every_s asks for")
@@ -90,6 +91,10 @@ class Simulator(Person):
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def follow(self, wish: float) -> None:
+        """Hear a cue: try to raise (1) or lower (-1) the music, or neither (0), from the next block on."""
+        self.wishes.append(((self._next // self.block_size + 1) * self.block_size / self.samplerate, wish))
 
     def truth(self, times: FloatArray) -> Mapping[str, Array]:
         """Return what the signal was made of at `times` (session seconds), each as an array of the same length.

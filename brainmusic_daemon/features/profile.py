@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -29,6 +30,44 @@ class Ranges:
 
 
 @dataclass(frozen=True, slots=True)
+class Ability:
+    """What a person was found to be able to do with one control: `brainmusic agency`."""
+
+    effect: float  # Cohen's d, raise against lower; negative: it goes the other way; nan: unknown
+    low: float  # its simultaneous 95 % interval
+    high: float
+    auc: float  # chance that the control is higher while it is to be raised than while it is to be lowered
+    difference: float  # of the control, in its unit
+    chance: float  # that the cues had nothing to do with it, corrected for the number of controls
+    trials: int  # raise and lower
+    why_not: str = ""  # nothing can be said, and this is the reason
+    made: date = field(default_factory=date.today)
+
+    @classmethod
+    def unknown(cls, trials: int, why_not: str) -> Ability:
+        """Return that nothing can be said."""
+        return cls(math.nan, math.nan, math.nan, math.nan, math.nan, 1.0, trials, why_not)
+
+    def corrected(self, chance: float) -> Ability:
+        """Return the same with the chance corrected."""
+        return replace(self, chance=chance)
+
+    @property
+    def shown(self) -> bool:
+        """Return whether the cues moved it, whichever way."""
+        return not self.why_not and self.chance <= 0.05 and (self.low > 0 or self.high < 0)
+
+    @property
+    def verdict(self) -> str:
+        """Return what it comes to, in plain words."""
+        if self.why_not:
+            return f"not known: {self.why_not}"
+        if not self.shown:
+            return "not shown"
+        return "you can control it" if self.effect > 0 else "it moves the other way round: invert it"
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One person with one headset."""
 
@@ -49,6 +88,7 @@ class Profile:
     f: FloatArray = field(repr=False)  # (n,) Hz
     density: FloatArray = field(repr=False)  # (n,) µV²/Hz: median over time, geometric mean over good channels
     ranges: Ranges = field(repr=False)
+    agency: Mapping[str, Ability] = field(default_factory=dict)  # control → what the person can do with it
 
     @property
     def prior(self) -> Tabulated:

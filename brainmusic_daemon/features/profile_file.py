@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ import numpy as np
 import platformdirs
 
 from brainmusic_daemon.api import ConfigError
-from brainmusic_daemon.features.profile import Profile, Ranges
+from brainmusic_daemon.features.profile import Ability, Profile, Ranges
 
 VERSION = 1
 _ARRAYS = ("logarithmic", "middle", "spread", "reach", "usual")
+_NUMBERS = ("effect", "low", "high", "auc", "difference", "chance")
 _NAME = re.compile(r"[^\W_][\w-]{0,63}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # names that Windows keeps for devices
 
@@ -132,7 +134,16 @@ def _profile(name: str, table: Mapping[str, Any], arrays: bytes) -> Profile:
         f=f,
         density=density,
         ranges=ranges,
+        agency={name: _ability(found) for name, found in table.get("agency", {}).items()},
     )
+
+
+def _ability(found: Mapping[str, Any]) -> Ability:
+    made, trials = date.fromisoformat(str(found["made"])), int(found["trials"])
+    if "why_not" in found:
+        return replace(Ability.unknown(trials, str(found["why_not"])), made=made)
+    effect, low, high, auc, difference, chance = (float(found[key]) for key in _NUMBERS)
+    return Ability(effect, low, high, auc, difference, chance, trials, made=made)
 
 
 def _toml(profile: Profile, arrays: bytes) -> str:
@@ -158,3 +169,10 @@ def _lines(profile: Profile, digest: str) -> Iterator[str]:
     if profile.mains_hz is not None:
         yield f"mains = {profile.mains_hz:g}  # Hz"
     yield f"noise_floor = {profile.noise_uv:.4g}  # uV per root Hz"
+    for control, ability in profile.agency.items():
+        yield from ("", f"[agency.{text(control)}]  # {ability.verdict}", f"made = {ability.made.isoformat()}")
+        yield f"trials = {ability.trials}"
+        if ability.why_not:
+            yield f"why_not = {text(ability.why_not)}"
+        else:
+            yield from (f"{key} = {float(getattr(ability, key))!r}" for key in _NUMBERS)

@@ -55,6 +55,7 @@ class Description:
     assumed: bool
     promises: Mapping[str, Promise]  # what each band's kernel is good for
     profile: str  # whose it is; empty: anybody's
+    agency: tuple[str, ...]  # what this person was found to control, a line per control
     waits: tuple[str, ...]  # what is to be said about bands that are later than `delay_ms`, or fall short
     drives: tuple[Drive, ...]
     resting: tuple[str, ...]  # controls that nothing drives
@@ -93,11 +94,19 @@ def describe(config: Config) -> Description:
         assumed=not stated,
         promises=promises,
         profile="" if config.profile is None else f"{config.profile.name}, of {config.profile.day}",
+        agency=tuple(_agency(config)),
         waits=tuple(_waits(config.features, promises)),
         drives=drives,
         resting=tuple(name for name in CONTROL if name not in driven),
         remarks=tuple(_remarks(config, routes)),
     )
+
+
+def _agency(config: Config) -> Iterator[str]:
+    """Say what the person can control, as `brainmusic agency` found it."""
+    for name, one in (config.profile.agency if config.profile is not None else {}).items():
+        size = "" if one.why_not else f" (d {one.effect:.1f}, {one.low:.1f} to {one.high:.1f}; {one.made.isoformat()})"
+        yield f"{name}: {one.verdict}{size}"
 
 
 def _promises(config: Config, samplerate: float) -> dict[str, Promise]:
@@ -242,6 +251,7 @@ def render(found: Description, steady: Steadiness | None = None) -> RenderableTy
         ("tick", f"{found.tick_ms:g} ms"),
         ("analysis delay", f"{found.delay_ms:g} ms (designed; kernels of {found.kernel_s:g} s){others}"),
         *([("profile", found.profile)] if found.profile else []),
+        *([("agency", "\n".join(found.agency))] if found.agency else []),
         ("bands", f"{bands} Hz"),
         *((f"output {name}", text) for name, text in found.outputs.items()),
         ("mapper", found.mapper),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from brainmusic_daemon.api import Clock, ConfigError, EndOfStream, Features, SourceLost
+from brainmusic_daemon.api import Clock, ConfigError, EndOfStream, Features, Source, SourceLost
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service import contact
@@ -23,8 +24,14 @@ _COUNT_S = 3  # down to the start
 _GOOD = 0.5
 
 
-class Guide:
-    """Leads through a calibration.  `say` shows one line, `bell` rings, `progress(done, total)` in seconds."""
+class Leader:
+    """Runs a session tick by tick while it talks to the person.
+
+    `say` shows one line, `bell` rings, `progress(done, total)` in seconds.  On a virtual clock it does not wait.
+    """
+
+    what = "calibration"
+    forgives_s = 0.0  # for so long the headset may be away
 
     def __init__(
         self,
@@ -35,46 +42,20 @@ class Guide:
         bell: Callable[[], None] = lambda: None,
         progress: Callable[[float, float], None] = lambda done, total: None,
         stop: threading.Event | None = None,
+        source: Source | None = None,
     ) -> None:
         self._say, self._bell, self._progress, self._stop = say, bell, progress, stop or threading.Event()
         self._clock, self._tick, self._patience = clock, config.tick, config.session.patience_s
-        self._tap = Tap(config.source)
-        self._session = Session(replace(config, profile=None), clock, self._tap)
+        self._session = Session(config, clock, source)
         self._virtual = isinstance(clock, VirtualClock)
-        self._deadline = 0.0
+        self._deadline = self._here = 0.0
 
-    def run(self, seconds: Mapping[str, float]) -> dict[str, Take] | None:
-        """Return a take per condition (`open`, `closed`), or None when it was stopped.
-
-        Raises SourceLost when no headset came or it went away, ConfigError for bad contact.
-        """
-        contact.long_enough(seconds)
-        acquisition = self._session.acquisition
-        try:
-            if not self._virtual:
-                acquisition.start()
-            self._wait_for_headset()
-            self._wait_for_contact()
-            takes, total, done = {}, sum(seconds.values()), 0.0
-            for condition, length in seconds.items():
-                if self._stopped:
-                    return None
-                self._say(f"{_WORDS[condition]} ({length:g} s)")
-                self._count_down()
-                self._bell()
-                start = self._clock.now()
-                while self._clock.now() < start + length and not self._stopped:
-                    self._one_tick()
-                    self._progress(done + self._clock.now() - start, total)
-                done += length
-                self._bell()
-                if self._stopped:
-                    return None
-                takes[condition] = self._tap.between(start, self._clock.now())
-            self._say("Done: thank you, you may move again")
-            return takes
-        finally:
-            acquisition.stop()
+    def _begin(self) -> None:
+        """Wait for the headset and for good contact.  Raises SourceLost or ConfigError."""
+        if not self._virtual:
+            self._session.acquisition.start()
+        self._wait_for_headset()
+        self._wait_for_contact()
 
     @property
     def _stopped(self) -> bool:
@@ -128,12 +109,52 @@ class Guide:
             try:
                 session.acquisition.pump()
             except EndOfStream as error:
-                raise SourceLost("the source ended before the calibration was done") from error
+                raise SourceLost(f"the source ended before the {self.what} was done") from error
         session.attach()
         frame = session.tick(self._deadline)
         acquisition = session.acquisition
         if isinstance(acquisition.error, ConfigError):
             raise acquisition.error
-        if session.attached and acquisition.error is not None:
-            raise SourceLost(f"the headset went away during the calibration ({acquisition.error}); please begin again")
+        if not session.attached or acquisition.error is None:
+            self._here = self._deadline
+        elif self._deadline - self._here >= self.forgives_s:
+            raise SourceLost(f"the headset went away during the {self.what} ({acquisition.error}); please begin again")
         return frame.features if frame.features.names else None
+
+
+class Guide(Leader):
+    """Leads through a calibration, whose person nothing is known about yet."""
+
+    def __init__(self, config: Config, clock: Clock, **told: Any) -> None:
+        self._tap = Tap(config.source)
+        super().__init__(replace(config, profile=None), clock, source=self._tap, **told)
+
+    def run(self, seconds: Mapping[str, float]) -> dict[str, Take] | None:
+        """Return a take per condition (`open`, `closed`), or None when it was stopped.
+
+        Raises SourceLost when no headset came or it went away, ConfigError for bad contact.
+        """
+        contact.long_enough(seconds)
+        acquisition = self._session.acquisition
+        try:
+            self._begin()
+            takes, total, done = {}, sum(seconds.values()), 0.0
+            for condition, length in seconds.items():
+                if self._stopped:
+                    return None
+                self._say(f"{_WORDS[condition]} ({length:g} s)")
+                self._count_down()
+                self._bell()
+                start = self._clock.now()
+                while self._clock.now() < start + length and not self._stopped:
+                    self._one_tick()
+                    self._progress(done + self._clock.now() - start, total)
+                done += length
+                self._bell()
+                if self._stopped:
+                    return None
+                takes[condition] = self._tap.between(start, self._clock.now())
+            self._say("Done: thank you, you may move again")
+            return takes
+        finally:
+            acquisition.stop()
