@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +22,11 @@ from brainmusic_daemon.acquisition.formats.xdf_file import Stream, streams
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, EndOfStream, Frame, SourceLost, StreamInfo
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.outputs.xdf_file import XdfFile
+from brainmusic_daemon.service import recorder as recorder_module
 from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.render import render
+from brainmusic_daemon.service.replay import Replay
 from brainmusic_daemon.service.session import Session
 from tests import parts
 from tests.signals import CYTON, pink
@@ -205,6 +210,18 @@ def test_features_rendered_from_it_are_those_that_were_recorded(tmp_path: Path) 
     np.testing.assert_allclose(again, before, rtol=1e-6, atol=1e-9)
 
 
+def test_it_is_replayed_with_its_eeg_in_the_lead(tmp_path: Path) -> None:
+    path = tmp_path / "a.xdf"
+    recorded(path, configured("source.kind=simulator", "music.preset=tides"), 12.0)
+    replay = Replay(path, stream_name="again")
+    published = {track.name: track.type for track in replay.tracks}
+    assert published["again"] == "EEG"
+    assert published["brainmusic.features"] == "Features"
+    assert published["brainmusic.markers"] == "Markers"
+    assert replay.duration_s == pytest.approx(12.0, abs=1.0)
+    assert replay.remarks == []
+
+
 def test_a_headset_that_goes_leaves_a_gap_and_another_one_is_another_stream(tmp_path: Path) -> None:
     few = ("Fp1", "O2")
     source = Headsets(
@@ -282,6 +299,53 @@ def test_a_name_that_will_not_do_is_refused(name: str, said: str, tmp_path: Path
     recorder.start(tmp_path / "new.xdf")  # a refusal leaves it ready
     recorder.stop()
     assert not (tmp_path / "new.xdf").exists()  # nothing came: nothing stays
+
+
+def test_a_disk_that_does_not_answer_costs_samples_that_are_counted_and_never_a_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer, flush = threading.Event(), threading.Event(), XdfFile.flush
+
+    def hang(file: XdfFile, sync: bool) -> bool:
+        asked.set()
+        answer.wait(20)
+        return flush(file, sync)
+
+    monkeypatch.setattr(XdfFile, "flush", hang)
+    monkeypatch.setattr(recorder_module, "MOST_FRAMES", 50)
+    monkeypatch.setattr(recorder_module, "DRAIN_S", 0.01)
+    clock = VirtualClock()
+    session = Session(configured("source.kind=simulator"), clock)
+    recorder = Recorder(session)
+    recorder.start(tmp_path / "a.xdf")
+    assert asked.wait(5)
+    for number in range(1, 201):
+        clock.wait_until(number * TICK)
+        session.acquisition.pump()
+        session.attach()
+        session.tick(number * TICK)
+    assert recorder.status is not None
+    assert recorder.status.lost == 150
+    answer.set()
+    done = recorder.stop()
+    assert done is not None
+    assert done.samples["brainmusic.controls"] == 50
+    assert done.samples["simulator"] > 900  # chunks have a queue of their own
+
+
+def test_the_disk_has_it_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, fsync = list[float](), os.fsync
+
+    def count(fd: int) -> None:
+        synced.append(time.monotonic())
+        fsync(fd)
+
+    recorder = Recorder(Session(configured("source.kind=simulator"), VirtualClock()))
+    recorder.start(tmp_path / "a.xdf")
+    monkeypatch.setattr(os, "fsync", count)
+    wait_for(lambda: len(synced) >= 2, 5.0)
+    recorder.stop()
+    assert synced[1] - synced[0] < 1.5
 
 
 # --- the real program -------------------------------------------------------------------------------------------------

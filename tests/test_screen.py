@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,16 @@ def test_before_there_is_a_headset_nothing_is_lost() -> None:
     assert status.snapshot(daemon).state == "waiting"
     daemon.session.acquisition.seen = True  # it is there, and being prepared for
     assert status.snapshot(daemon).state == "waiting"
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_the_last_row_shows_the_recording_and_what_the_keys_do(width: int, tmp_path: Path) -> None:
+    daemon = Daemon(configuration.load(None, ["output.audio.enabled=false"]))
+    looking = screen.Screen(daemon, "+ - better, worse   space mute, unmute")
+    assert [cell.plain for cell in looking._footer()] == ["+ - better, worse", "space mute, unmute"]
+    daemon.recorder.start(tmp_path / "evening.xdf")
+    try:
+        text = screen.picture(shown(), width, looking._footer()).plain
+    finally:
+        daemon.recorder.stop()
+    assert all(word in text for word in ("● evening.xdf", "0:00 0.0 MB", "+ - better, worse", "space mute, unmute"))

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 DRAIN_S = 0.25  # how often what has come is encoded, and handed to the operating system: outlives kill -9
 SYNC_S = 1.0  # how often it is waited for until the disk has it: outlives a power cut
 MOST_FRAMES = 6_000  # wait while a disk does not answer: two minutes of ticks
-MOST_CHUNKS = 60_000
+MOST_CHUNKS = MOST_ENTRIES = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Recorder:
             self._thread = threading.Thread(target=self._run, args=work, name="recorder", daemon=True)
             self._thread.start()
             session.acquisition.tap, session.tap = self._deliver, self._tick
-            self._leave = session.journal.listen(self._entries.append)
+            self._leave = session.journal.listen(self._note)
         _log.info("recording to %s", path)
 
     def stop(self, timeout: float = 5.0) -> Recording | None:
@@ -135,7 +135,7 @@ class Recorder:
         controls = self._session.pipeline.host.playing.controls
         return next((control for control in controls if control.name == name), None)
 
-    # --- called by the acquisition thread and by the tick: append and go ----------------------------------------------
+    # --- called by the acquisition thread, the tick, whoever notes something: append and go -----------------------------
 
     def _deliver(self, info: StreamInfo, chunk: Chunk) -> None:
         if len(self._chunks) < MOST_CHUNKS:
@@ -146,6 +146,12 @@ class Recorder:
     def _tick(self, frame: Frame) -> None:
         if len(self._frames) < MOST_FRAMES:
             self._frames.append(frame)
+        else:
+            self._dropped += 1
+
+    def _note(self, entry: Entry) -> None:
+        if len(self._entries) < MOST_ENTRIES:
+            self._entries.append(entry)
         else:
             self._dropped += 1
 
