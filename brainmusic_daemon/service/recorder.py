@@ -135,7 +135,7 @@ class Recorder:
         controls = self._session.pipeline.host.playing.controls
         return next((control for control in controls if control.name == name), None)
 
-    # --- called by the acquisition thread, the tick, whoever notes something: append and go -----------------------------
+    # --- called by the acquisition thread, the tick, whoever notes something: append and go ---------------------------
 
     def _deliver(self, info: StreamInfo, chunk: Chunk) -> None:
         if len(self._chunks) < MOST_CHUNKS:
