@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainmusic_daemon.api import CONTROL, ConfigError
+from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.outputs.audio import Audio
+from brainmusic_daemon.outputs.wav import Wav
 from brainmusic_daemon.synth import layout as at
 from brainmusic_daemon.synth import timbre_space as space
 from brainmusic_daemon.synth.engine import Engine, warm_up
 from brainmusic_daemon.synth.timbre import k_weight
 from brainmusic_daemon.synth.voicing import ROOT, Voicing
+from tests.frames import make_frame, make_info
 from tests.listening import PLAIN, RATE, bend, centroid, lufs, play
 
 LATENTS = [f"z.{i}" for i in range(space.LATENTS)]
@@ -165,3 +172,56 @@ def test_what_is_no_space_is_refused(tmp_path: Path, kind: str) -> None:
         np.savez(path, w0=np.full((8, 149), np.nan), b0=np.zeros(149))
     with pytest.raises(ConfigError, match="is not a timbre space"):
         space.load(path)
+
+
+def mirrored(path: Path) -> Path:
+    """Write the project's space with its latents turned round."""
+    with np.load(space.DEFAULT) as file:
+        layers = {name: file[name] for name in file.files}
+    np.savez(path, **{**layers, "w0": -layers["w0"]})
+    return path
+
+
+def test_a_space_of_ones_own_is_what_the_latents_move_in(tmp_path: Path) -> None:
+    clock, frames = VirtualClock(), []
+    for own in (None, mirrored(tmp_path / "mine.npz")):
+        wav = Wav(path=tmp_path / "x.wav", subtype="FLOAT", timbre=own)
+        wav.open(clock, make_info())
+        for sign in (1.0, -1.0):
+            wav.send(make_frame(0, controls={**PLAIN, "z.0": 0.8 * sign, "z.3": -0.5 * sign}, time=clock.now()))
+            clock.wait_until(clock.now() + 1.0)
+        wav.close()
+        frames.append(soundfile.read(tmp_path / "x.wav")[0])
+    ours, mine = (centroid(x[RATE // 2 : RATE]) for x in frames)
+    assert mine != pytest.approx(ours, rel=0.1)
+    assert mine == pytest.approx(centroid(frames[0][RATE * 3 // 2 :][: RATE // 2]), rel=0.05)  # what z and -z were
+
+
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        (lambda path: None, "there is no such file"),
+        (lambda path: path.write_bytes(b""), "is not a timbre space"),
+        (lambda path: path.write_bytes(b"no zip at all"), "is not a timbre space"),
+        (lambda path: path.write_bytes(space.DEFAULT.read_bytes()[:-200]), "is not a timbre space"),
+        (lambda path: np.savez(path, a=np.zeros(3), b=np.zeros(2)), "there is no array"),
+        (lambda path: np.savez(path), "0 layers"),
+        (lambda path: np.savez(path, w0=np.zeros((8, 9)), b0=np.zeros(9)), "do not lead from 8 latents"),
+        (lambda path: np.savez(path, w0=np.zeros(8), b0=np.zeros(9)), "matrices"),
+        (lambda path: np.savez(path, w0=np.array([{}], dtype=object), b0=np.zeros(9)), "is not a timbre space"),
+        (
+            lambda path: np.savez_compressed(path, w0=np.zeros((8, 400_000)), b0=np.zeros(400_000)),
+            "at most are allowed",
+        ),
+    ],
+)
+@pytest.mark.parametrize("output", [Audio, Wav])
+def test_a_file_that_is_no_space_is_refused_when_the_configuration_is_read(
+    output: type[Any], write: Callable[[Path], object], says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.npz"
+    write(path)
+    with pytest.raises(ConfigError, match=says) as caught:
+        output(timbre=path, **({"path": tmp_path / "x.wav"} if output is Wav else {}))
+    assert "mine.npz" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -18,6 +18,7 @@ from brainmusic_daemon.api import Clock, Frame, OutputLost, StreamInfo, plugin
 from brainmusic_daemon.outputs import portaudio
 from brainmusic_daemon.outputs.portaudio import devices as devices
 from brainmusic_daemon.outputs.streamclock import StreamClock
+from brainmusic_daemon.synth import timbre_space
 from brainmusic_daemon.synth.instrument_model import check, load
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ class Audio:
     frames: Annotated[int, Field(ge=16, le=8192, description="frames per block")] = 256
     latency: Annotated[Literal["low", "high"], Field(description="buffering that the device is asked for")] = "low"
     gain_db: Annotated[float, Field(ge=-60, le=12, description="output gain, dB")] = 0.0
+    timbre: Annotated[Path | None, Field(description="timbre space of z.0 … z.7, a .npz; empty: our own")] = None
     instrument: Annotated[Literal["synth", "torchscript"], Field(description="what makes the sound")] = "synth"
     model: Annotated[Path | None, Field(description="file of an exported model: a program, which is run")] = None
     latent_scale: Annotated[float, Field(gt=0, le=10, description="latent of the model where z is 1")] = 2.0
 
     _model: Model | None = field(default=None, init=False, repr=False)
+    _space: timbre_space.TimbreSpace = field(init=False, repr=False)
     _engine: Engine | None = field(default=None, init=False, repr=False)
     _playing: tuple[Engine, Notes, StreamClock] | None = field(default=None, init=False, repr=False)
     _clock: Clock | None = field(default=None, init=False, repr=False)
@@ -72,12 +75,16 @@ class Audio:
 
     def __post_init__(self) -> None:
         self.model = check(self.instrument, self.model)
+        self._space = timbre_space.load(self.timbre)
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Start the sound.  Raises OutputLost where there is no device, ConfigError where the model is none."""
+        from brainmusic_daemon.synth.voicing import Voicing
+
         self._closing.clear()
         self._clock = clock
-        self._past, self._failed, self._reopened, self._voicing = {}, 0, 0, None
+        self._past, self._failed, self._reopened = {}, 0, 0
+        self._voicing = Voicing(self._space)
         portaudio.find(portaudio.load(), self.device)  # where there is none, nothing needs to be compiled
         warm_up(_log.info)
         self._model = load(self.model, self.samplerate) if self.model is not None else None

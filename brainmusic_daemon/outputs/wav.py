@@ -20,6 +20,7 @@ from pydantic import Field
 
 from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamInfo, plugin
 from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.synth import timbre_space
 from brainmusic_daemon.synth.instrument_model import check, load
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ class Wav:
     samplerate: Annotated[int, Field(ge=8000, le=192_000, description="Hz")] = 48_000
     subtype: Annotated[Literal["PCM_16", "PCM_24", "FLOAT"], Field(description="format of a sample")] = "PCM_24"
     gain_db: Annotated[float, Field(ge=-60, le=12, description="output gain, dB")] = 0.0
+    timbre: Annotated[Path | None, Field(description="timbre space of z.0 … z.7, a .npz; empty: our own")] = None
     instrument: Annotated[Literal["synth", "torchscript"], Field(description="what makes the sound")] = "synth"
     model: Annotated[Path | None, Field(description="file of an exported model: a program, which is run")] = None
     latent_scale: Annotated[float, Field(gt=0, le=10, description="latent of the model where z is 1")] = 2.0
 
+    _space: timbre_space.TimbreSpace = field(init=False, repr=False)
     _engine: Engine | None = field(default=None, init=False, repr=False)
     _notes: Notes | None = field(default=None, init=False, repr=False)
     _file: Any = field(default=None, init=False, repr=False)
@@ -67,11 +70,13 @@ class Wav:
         if self.path.suffix.lower() == ".flac" and self.subtype == "FLOAT":
             raise ConfigError("FLAC has no subtype FLOAT: use PCM_24, or write a .wav")
         self.model = check(self.instrument, self.model)
+        self._space = timbre_space.load(self.timbre)
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Create the file; its time 0 is now.  Raises ConfigError or OutputLost."""
         from brainmusic_daemon.synth.engine import Engine, warm_up
         from brainmusic_daemon.synth.notes import Notes
+        from brainmusic_daemon.synth.voicing import Voicing
 
         try:
             import soundfile
@@ -87,7 +92,7 @@ class Wav:
         except (OSError, RuntimeError) as error:
             raise ConfigError(f"cannot write '{self.path}': {error}") from error
         self._library = soundfile
-        self._engine = Engine(self.samplerate, self.gain_db)
+        self._engine = Engine(self.samplerate, self.gain_db, Voicing(self._space))
         if model is not None:
             self._engine.play_model(model, self.latent_scale)
         self._notes = Notes(self._engine)

@@ -8,6 +8,8 @@ is trained by scripts/train_timbre.py; docs/sound.md tells how, and what it reac
 from __future__ import annotations
 
 import itertools
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ BODY_HZ: Array = 60.0 * 2.0 ** np.linspace(0.0, 8.0, 33)  # where the body is gi
 BODY_OCTAVES: Array = np.log2(BODY_HZ)
 REACH_DB = 48.0  # no colour is further than this from the plain sound
 DEFAULT = Path(__file__).parent / "timbre_space.npz"
+LARGEST = 16_000_000  # bytes of a file's arrays
 _OUT = MAX_PARTIALS + len(BODY_HZ) + NOISE_BANDS
 
 
@@ -31,6 +34,8 @@ class TimbreSpace:
 
     def __init__(self, weights: list[Array], biases: list[Array]) -> None:
         shapes = [w.shape for w in weights]
+        if not shapes or any(len(shape) != 2 for shape in shapes):
+            raise ValueError(f"{len(shapes)} layers of the shapes {shapes}: matrices w0, w1 … are wanted")
         inner = all(a[1] == b[0] for a, b in itertools.pairwise(shapes))
         fits = [b.shape == (w.shape[1],) for w, b in zip(weights, biases, strict=True)]
         if not (inner and all(fits) and shapes[0][0] == LATENTS and shapes[-1][1] == _OUT):
@@ -55,16 +60,24 @@ class TimbreSpace:
         return y[:MAX_PARTIALS], y[MAX_PARTIALS:-NOISE_BANDS], y[-NOISE_BANDS:]
 
 
-def load(path: Path = DEFAULT) -> TimbreSpace:
-    """Read a space (.npz with w0, b0, w1, …; nothing in it is run).  Raises ConfigError."""
+def load(path: Path | None = None) -> TimbreSpace:
+    """Read a space (.npz with w0, b0, w1, …; nothing in it is run), or that of the project.  Raises ConfigError."""
+    path = DEFAULT if path is None else path.expanduser()
+    if not path.is_file():
+        raise ConfigError(f"'{path}' is not a timbre space (scripts/train_timbre.py makes one): there is no such file")
     try:
+        with zipfile.ZipFile(path) as archive:  # what it will be once unpacked
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > LARGEST:
+            raise ValueError(f"it holds {size / 1e6:.0f} MB, {LARGEST / 1e6:.0f} at most are allowed")
         with np.load(path, allow_pickle=False) as file:
             layers = range(len(file.files) // 2)
             weights = [file[f"w{i}"].astype(np.float64) for i in layers]
             biases = [file[f"b{i}"].astype(np.float64) for i in layers]
         return TimbreSpace(weights, biases)
-    except (OSError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ConfigError(f"'{path}' is not a timbre space (scripts/train_timbre.py makes one): {error}") from error
+    except (OSError, ValueError, LookupError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        said = f"there is no array {error}" if isinstance(error, KeyError) else error
+        raise ConfigError(f"'{path}' is not a timbre space (scripts/train_timbre.py makes one): {said}") from error
 
 
 def harmonic_gains(frequency: Array, source_db: Array, body_db: Array) -> Array:

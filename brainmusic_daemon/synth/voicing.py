@@ -48,13 +48,13 @@ def smooth(x: float, low: float, high: float) -> float:
 class Voicing:
     """Keep the last good value of each control, and turn them into targets."""
 
-    def __init__(self) -> None:
+    def __init__(self, space: timbre_space.TimbreSpace | None = None) -> None:
         self.values: dict[str, float] = {control.name: control.rest for control in CONTROLS}
         self.repaired = 0  # values that were not finite or out of range
         self.drone: Drone | None = None  # None: the chord of TONES; else a few of them, the other voices play notes
         self.note_hz = np.full(at.MAX_VOICES, 440.0)  # newest note of each voice that plays notes
         self.heard_hz = np.full(at.MAX_VOICES, 440.0)  # of each voice, in the newest targets
-        self._space = timbre_space.load()
+        self._space = space or timbre_space.load()
         self._noise_hz = 75.0 * 2.0 ** (np.arange(at.NOISE_BANDS) / 2)
         self._noise_power = np.array([k_weight(hz) * hz for hz in self._noise_hz])
 
