@@ -63,7 +63,8 @@ class Process:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        self.said.extend(iter(self.process.stderr.readline, ""))  # grows line by line
+        for line in self.process.stderr:
+            self.said.append(line)
 
     def wait_for(self, text: str, timeout: float = 60) -> str:
         """Return the first line with `text`, as soon as there is one."""

@@ -1,0 +1,216 @@
+"""The shell's commands against a daemon in a process of its own: what they do, how they end, how long they take."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from brainmusic_daemon.service import commands, run_file
+from tests import daemons
+from tests.daemons import packet, shell
+from tests.pulse import Pulse, pulse  # noqa: F401  the fixture
+from tests.receivers import wait_for
+
+NAME = "shell"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[daemons.Process]:
+    with daemons.process(name=NAME) as process:
+        yield process
+
+
+def status(name: str = NAME) -> Any:
+    done = shell("status", "--json", "--name", name)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_status_says_what_plays(running: daemons.Process) -> None:
+    done = shell("status", "--name", NAME)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "simulator" in done.stdout and "mapper direct" in done.stdout and "latency" in done.stdout
+    found = status()
+    assert found["mapper"]["name"] == "direct" and found["ticks"]["ticks"] > 0 and found["quality"]
+
+
+def test_swap_and_tell(running: daemons.Process, tmp_path: Path) -> None:
+    done = shell("swap", "linear", "--fade", "0", "--name", NAME)
+    assert done.returncode == 0 and "linear" in done.stdout
+    assert status()["mapper"]["name"] == "linear"
+    assert shell("tell", "mapper.undo", "--name", NAME).returncode == 0
+    assert shell("tell", "rate", "-0.5", "--name", NAME).stdout == "rated -0.5\n"
+    assert shell("tell", "target", "tempo", "120", "--name", NAME).stdout == "tempo ought to be 120 BPM\n"
+
+
+def test_a_file_is_found_from_the_folder_one_is_in(
+    running: daemons.Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text('[mapper]\nkind = "linear"\n', encoding="utf-8")
+    assert shell("swap", "mine.toml", "--name", NAME).returncode == 0
+    assert shell("tell", "record.start", "here.xdf", "--name", NAME).returncode == 0
+    wait_for(Path("here.xdf").exists)
+    assert "recorded" in shell("tell", "record.stop", "--name", NAME).stdout
+    assert shell("swap", "direct", "--name", NAME).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("swap", "nobody"), "there is no mapper 'nobody'"),
+        (("tell", "gian", "1"), "did you mean 'gain'"),
+        (("tell", "rate"), "rate takes 1 arguments, not 0"),
+        (("tell", "rate", "7"), "must be from -1 to 1"),
+        (("tell", "route", "tempo", "gain", "many"), "a number, not 'many'"),
+    ],
+)
+def test_what_the_daemon_refuses_ends_with_two(running: daemons.Process, words: tuple[str, ...], said: str) -> None:
+    done = shell(*words, "--name", NAME)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("stop",), ("swap", "linear"), ("tell", "panic")])
+def test_without_a_daemon_they_end_with_two(words: tuple[str, ...]) -> None:
+    done = shell(*words, "--name", "nobody")
+    assert done.returncode == 2 and "no daemon runs under the name 'nobody'" in done.stderr
+
+
+def test_tell_lists_the_commands_without_a_daemon() -> None:
+    done = shell("tell")
+    assert done.returncode == 0
+    assert all(command.usage in done.stdout and command.help in done.stdout for command in commands.COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["swap", "status", "stop", "tell"])
+def test_each_has_help_with_an_example(name: str) -> None:
+    done = shell(name, "--help")
+    assert done.returncode == 0 and f"Example: brainmusic {name}" in done.stdout
+
+
+def test_the_short_commands_import_next_to_nothing(running: daemons.Process) -> None:
+    """That is what keeps them below 200 ms; the clock itself says little on a busy machine."""
+    code = (
+        "import sys\nfrom brainmusic_daemon import cli\nsys.argv[1:] = ['status', '--name', 'shell']\ncli._command()\n"
+        "sys.stderr.write(str({'numpy', 'rich', 'brainmusic_daemon.api'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == "set()" and done.stdout
+
+
+def test_status_is_quick(running: daemons.Process) -> None:
+    seconds = []
+    for _ in range(5):
+        begun = time.monotonic()
+        assert shell("status", "--name", NAME).returncode == 0
+        seconds.append(time.monotonic() - begun)
+    assert min(seconds) < 0.4  # 0.13 when nothing else runs
+
+
+def test_a_second_daemon_ends_with_two_and_says_who_runs(running: daemons.Process) -> None:
+    second = shell("run", "--set", f"session.name={NAME}", "--set", "output.audio.enabled=false")
+    assert second.returncode == 2
+    assert f"'{NAME}' runs already (process {running.process.pid}" in second.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_hang_up_reads_the_configuration_again(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    text = '[source]\nkind = "simulator"\n[swap]\nwatch = false\n[mapper]\nkind = "{}"\n[output.osc]\n'
+    file.write_text(text.format("direct"), encoding="utf-8")
+    command = [*daemons.COMMAND, "run", "--config", str(file), "--set", "session.name=hup"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("getting to know" in line for line in lines)
+        file.write_text(text.format("linear"), encoding="utf-8")
+        process.send_signal(signal.SIGHUP)
+        assert any("'linear' plays" in line for line in lines)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(10) == 0 and time.monotonic() - begun < 2.0, rest
+
+
+def test_stop_ends_the_daemon_and_returns_when_it_has() -> None:
+    with daemons.process(name="ends") as running:
+        done = shell("stop", "--name", "ends")
+        assert done.returncode == 0 and "'ends' has ended" in done.stdout
+        assert running.process.wait(5) == 0
+        assert run_file.read("ends") is None
+        assert any("stopped after" in line for line in running.said)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
+def test_after_a_crash_the_next_one_starts() -> None:
+    with daemons.process(name="crash") as running:
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait(10)
+        assert run_file.read("crash") is not None
+        assert shell("status", "--name", "crash").returncode == 2
+        with daemons.process(name="crash"):
+            assert status("crash")["name"] == "crash"
+
+
+def test_five_thousand_messages_a_second_cost_no_tick() -> None:
+    """One in a hundred is malformed: all of those are counted, all others arrive."""
+    with daemons.process(name="storm") as running, daemons.client(running.osc_port) as patch:
+        time.sleep(1.0)
+        good = [packet("/brainmusic/target/tempo", 120.0), packet("/brainmusic/route/tempo/gain", 1.1)]
+        good.append(packet("/brainmusic/rate", 0.5))
+        broken = packet("/brainmusic/rate", 0.5)[:-3]
+        before, sent = status("storm"), {"good": 0, "broken": 0}
+        for number in daemons.pace(5_000, 4.0):
+            kind = "broken" if number % 100 == 0 else "good"
+            patch.socket.send(broken if kind == "broken" else good[number % 3])
+            sent[kind] += 1
+        time.sleep(0.5)
+        after = status("storm")
+        found = after["osc_in"]
+        assert (found["received"], found["malformed"]) == (sent["good"], sent["broken"])
+        missed, late = (after["ticks"][key] - before["ticks"][key] for key in ("missed", "late"))
+        assert after["ticks"]["failed"] == 0
+        assert missed <= 1, f"{missed} missed, {late} late"  # 0; a busy machine may take one
+
+
+@pytest.mark.real
+def test_panic_is_heard_at_once_and_lifted(pulse: Pulse) -> None:  # noqa: F811
+    """The whole way: datagram, daemon, device, capture."""
+    settings = ("output.osc.enabled=false", "output.audio.device=pulse", "control.osc_port=0", "session.status=false")
+    env = {**pulse.env, "XDG_RUNTIME_DIR": str(pulse.folder)}
+    with (
+        pulse.capture() as file,
+        daemons.process(*settings, name="panic", env=env, quiet=False) as running,
+        daemons.client(running.osc_port) as patch,
+    ):
+
+        def peak(seconds: float) -> float:
+            return float(np.abs(pulse.sound(file)[-int(48_000 * seconds) :]).max(initial=0))
+
+        wait_for(lambda: peak(0.1) > 0.01, 60, "for sound")
+        time.sleep(0.5)
+        at = len(pulse.sound(file))
+        assert patch.ask("/brainmusic/panic")[1] == "ok"
+        time.sleep(1.0)
+        sound = np.abs(pulse.sound(file)).max(axis=1)
+        took = (np.flatnonzero(sound > 1e-3)[-1] - at) / 48_000
+        assert took < 0.15, took  # 50 ms, and the buffers of device and capture
+        assert sound[-24_000:].max() < 1e-4
+        assert patch.ask("/brainmusic/resume")[1] == "ok"
+        wait_for(lambda: peak(0.1) > 0.01, 10, "for sound after the panic")
+        time.sleep(0.5)
+        steady = peak(0.5)
+        patch.send("/brainmusic/gain", -40.0)
+        wait_for(lambda: peak(0.05) < steady / 30, 10, "for less sound")
+        patch.send("/brainmusic/mute", 1)
+        wait_for(lambda: peak(0.05) < 1e-6, 10, "for none")
