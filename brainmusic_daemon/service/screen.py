@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -20,6 +21,7 @@ from brainmusic_daemon.service.daemon import Daemon
 _SCREEN_S = 0.2  # five times a second is lively, and costs the tick nothing
 _LINE_S = 5.0
 _SOON_S = 1.0
+_WORTH_S = 5.0  # less than this left is not worth a word
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _STYLES = {
     "waiting": "cyan",
@@ -151,19 +153,20 @@ def _row(label: str, cells: Sequence[Text], width: int, *, gap: int = 1, column:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[float, float], None]]:
-    """Show the progress of long work: a bar on a terminal, a plain line every tenth of the way in a log.
+    """Show the progress of long work: a bar on a terminal, in a log a plain line every tenth of the way.
 
     Yields a function to call with (done, total), in any unit.
     """
     if not console.is_terminal:
-        told = 0
+        told, begun = 0, time.monotonic()
 
         def tell(done: float, total: float) -> None:
             nonlocal told
             tenth = int(10 * done / total) if total > 0 else 0
             if tenth > told:
                 told = tenth
-                console.print(f"{what}: {10 * tenth} %")
+                left = (time.monotonic() - begun) * (1 - done / total) / (done / total)
+                console.print(f"{what}: {10 * tenth} %" + (f", about {left:.0f} s left" if left >= _WORTH_S else ""))
 
         yield tell
         return
