@@ -118,9 +118,9 @@ def test_smoothing_is_the_weighted_mean() -> None:
 def test_files_and_remarks_are_those_of_the_layers(tmp_path: Any) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('sentence = "{energy}"')
-    mapper = blend({"kind": "semantic", "prompts": str(file)}, {"kind": "latent"})
+    mapper = blend({"kind": "semantic", "prompts": str(file), "attributes": {"energy": {"from": "heat"}}}, UP)
     assert mapper.files == (file,)
-    assert any(remark.startswith("latent: latents: z.0 by ") for remark in mapper.remarks)
+    assert any(remark.startswith("semantic: energy: this headset has no 'heat'") for remark in mapper.remarks)
 
 
 def test_blends_of_blends() -> None:

@@ -84,8 +84,7 @@ def test_the_map_is_orthogonal_and_keeps_the_variance(n_features: int, n_outputs
 
 def test_what_drives_what_is_stated_and_true() -> None:
     mapper = made()
-    (told,) = mapper.remarks
-    for statement in told.removeprefix("latents: ").split(", "):
+    for statement in mapper.statement.split(", "):
         control, _, features_ = statement.partition(" by ")
         sign, name = features_.split()[0][0], features_.split()[0][1:]
         moved = mapper.map(features(**{name: 0.7}))[control]
@@ -110,7 +109,7 @@ def test_features_of_the_usual_spread_use_the_range_without_sticking_to_its_ends
 def test_target_latent_drives_an_outside_model() -> None:
     mapper = made(target="latent", dimensions=16)
     assert mapper.controls == tuple(latent(i) for i in range(16))
-    assert "8 more" in mapper.remarks[0]
+    assert "8 more" in mapper.statement
 
 
 def test_every_dimension_has_its_own_settings() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -17,6 +18,8 @@ from brainmusic_daemon.mapping import model_file, projection
 from brainmusic_daemon.mapping.dimension import Dimension, Span
 from brainmusic_daemon.mapping.projection import Projection
 from brainmusic_daemon.mapping.smoothing import Smoothing
+
+_log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float64]
 
@@ -63,6 +66,7 @@ class Latent:
     controls: tuple[Control, ...] = field(init=False)
     smoothing: Mapping[str, Smoothing] = field(init=False)
     remarks: tuple[str, ...] = field(init=False, default=())
+    statement: str = field(init=False, default="")  # of the fixed map: what moves each latent most
     files: tuple[Path, ...] = field(init=False, default=())
     bounded: bool = field(init=False, default=True)
     _inner: Mapper | None = field(init=False, default=None)  # the trained model
@@ -166,7 +170,8 @@ class Latent:
         self._keys = [(feature, control) for control in self._names for feature in found]
         told = self._projection.statement(self._names[:OWN])
         more = "" if len(self._names) <= OWN else f", and {len(self._names) - OWN} more"
-        self.remarks = (f"latents: {', '.join(told)}{more}",)
+        self.statement = f"{', '.join(told)}{more}"
+        _log.info("latents: %s", self.statement)
 
     def map(self, features: Features) -> Mapping[str, float]:
         """Return the latents' targets, before smoothing."""

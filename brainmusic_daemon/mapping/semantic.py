@@ -37,7 +37,7 @@ class Semantic:
     pause_s: Annotated[float | None, Field(description="no two sentences come faster than this, s")] = None
     smooth_s: Annotated[float | None, Field(description="time constant of what words and weights follow, s")] = None
     resolution: Annotated[float, Field(ge=1e-4, le=0.5, description="weights move in steps of this")] = 0.01
-    every_s: Annotated[float, Field(ge=0, le=60, description="weights move at most so often, s")] = 0.1
+    every_s: Annotated[float, Field(ge=0, le=60, description="weights move at most so often, s")] = 0.2
     encoder: Annotated[Path | None, Field(description="folder of a text encoder: the prompts' embedding is sent")] = (
         None
     )

@@ -43,7 +43,7 @@ class Speaker:
     vocabulary: Vocabulary
     tick: float  # s
     resolution: float = 0.01  # of weights
-    every_s: float = 0.1  # weights change at most so often
+    every_s: float = 0.2  # weights change at most so often
     vectors: FloatArray | None = None  # (n_slots, n), the slots' embeddings of length 1
     words: Words = field(init=False)
     _ladders: list[Ladder] = field(init=False)
