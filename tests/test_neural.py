@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import time
 import tomllib
 import warnings
@@ -207,7 +210,7 @@ def test_it_is_quick_enough_for_every_tick() -> None:
 def test_without_torch_a_model_plays_and_what_needs_torch_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
     assert neural().map(features())["tempo"] > 50
     assert "pip install 'brainmusic-daemon[neural]'" in problem("engine = 'torch'")
 
@@ -372,3 +375,37 @@ def test_the_bundled_configuration_and_a_bare_file_play(tmp_path: Path) -> None:
     path = model_file.save(tmp_path / "m.safetensors", network())
     chosen = choice.make(*choice.read(str(path)))
     assert isinstance(chosen.mapper, Neural) and chosen.mapper.files == (path,)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the import does it all")
+def test_importing_torch_lets_other_threads_through(torch: Any) -> None:
+    """In a fresh process: the largest library is loaded by a call that does not keep the interpreter to itself."""
+    code = """
+import threading, time
+from brainmusic_daemon.mapping import torchscript
+
+gaps, done = [], threading.Event()
+
+def watch():
+    last = time.perf_counter()
+    while not done.is_set():
+        time.sleep(0.002)
+        gaps.append(time.perf_counter() - last)
+        last += gaps[-1]
+
+thread = threading.Thread(target=watch)
+thread.start()
+begin = time.perf_counter()
+torchscript._preload()
+took = time.perf_counter() - begin
+done.set()
+thread.join()
+print(took, max(gaps))
+assert "torch" not in __import__("sys").modules
+import torch
+print(torch.ones(2).sum().item())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (took, longest), (two,) = (line.split() for line in done.stdout.splitlines())
+    assert two == "2.0"
+    assert float(took) > 0.01 and float(longest) < 0.7 * float(took)

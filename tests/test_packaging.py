@@ -64,7 +64,9 @@ def brainmusic(installed: Path, *arguments: str) -> subprocess.CompletedProcess[
 
 def test_the_wheel_carries_every_module_and_configuration(wheel: Path) -> None:
     files = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "brainmusic_daemon").rglob("*.py")}
-    files |= {f"brainmusic_daemon/{path.relative_to(CHECKOUT).as_posix()}" for path in CHECKOUT.glob("configs/*.toml")}
+    configs = [path for kind in ("toml", "safetensors") for path in CHECKOUT.glob(f"configs/**/*.{kind}")]
+    files |= {f"brainmusic_daemon/{path.relative_to(CHECKOUT).as_posix()}" for path in configs}
+    assert "brainmusic_daemon/configs/models/neural.safetensors" in files
     assert "brainmusic_daemon/configs/default.toml" in files
     assert files <= set(zipfile.ZipFile(wheel).namelist())
 

@@ -12,6 +12,7 @@ import os
 import re
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -104,6 +105,8 @@ def save(path: str | Path, model: Model) -> Path:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise ConfigError(f"cannot write the model {path}: {error.strerror or error}") from error
     return path
 
