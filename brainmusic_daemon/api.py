@@ -273,7 +273,12 @@ class Source(Protocol):
 
 
 class Output(Protocol):
-    """Where a tick goes."""
+    """Where a tick goes.
+
+    An output may also have, called from other threads than the tick's, whether it is open or not, and kept over a
+    reconnection: `panic()` (silence within 50 ms, until `mute(False)`), `mute(on)` (fade out or in), `gain(decibels)`
+    of its sound, and `say(address, arguments)`: send one OSC message that belongs to no tick.
+    """
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Connect.  Raises OutputLost (worth another try) or ConfigError (not); may be called again after `close`.
