@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from brainmusic_daemon.mapping.ladder import Ladder, memberships, share_of
 from brainmusic_daemon.mapping.semantic import Semantic
 from brainmusic_daemon.mapping.speaker import tidy
 from brainmusic_daemon.registry import SettingErrors, build
+from tests import parts
 
 NAMES = ("theta", "alpha", "beta", "engagement", "activation", "theta_alpha", "asymmetry", "raw.iaf")
 TICK = 0.02
@@ -269,8 +271,10 @@ def test_a_broken_file_of_prompts_is_named(tmp_path: Path) -> None:
 
 def words_of(folder: Path) -> Any:
     """Make a tokenizer of a few words, and return it saved in `folder`."""
-    tokenizers = pytest.importorskip("tokenizers", reason="needs the extra: clap")
-    transformers = pytest.importorskip("transformers", reason="needs the extra: clap")
+    parts.require(find_spec("transformers"), "the extra clap")
+    import tokenizers
+    import transformers
+
     said = ["calm", "energetic", "happy", "minor", "key", "music", "drums", "pads", "slow", "fast", "tempo", "warm"]
     vocabulary = {word: number for number, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", *said])}
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -284,9 +288,10 @@ def words_of(folder: Path) -> Any:
 
 def encoder(folder: Path, kind: str) -> Path:
     """Save a small text encoder with random weights, as a real one lies on a disk."""
-    torch = pytest.importorskip("torch", reason="needs the extra: clap")
-    transformers = pytest.importorskip("transformers", reason="needs the extra: clap")
     words_of(folder)
+    import torch
+    import transformers
+
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     torch.manual_seed(1)
     if kind == "clap":
