@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from brainmusic_daemon import __version__
 from brainmusic_daemon.service import overview
-from brainmusic_daemon.service.commands import Refused
+from brainmusic_daemon.service.command import Refused
 
 if TYPE_CHECKING:
     from brainmusic_daemon.service.daemon import Daemon

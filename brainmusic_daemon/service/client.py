@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from brainmusic_daemon.service import commands, run_file
+from brainmusic_daemon.service.command import Kind
 from brainmusic_daemon.service.run_file import Run
 
 CONNECT_S = 1.0
@@ -126,7 +127,7 @@ def _in_full(command: str, texts: Sequence[object]) -> list[object]:
     kinds = [argument.kind for argument in known.arguments] if known is not None else []
     found = [*texts]
     for at, (kind, text) in enumerate(zip(kinds, texts, strict=False)):
-        if kind is commands.Kind.FILE and isinstance(text, str) and text:
+        if kind is Kind.FILE and isinstance(text, str) and text:
             path = Path(text).expanduser()
             if path.is_file() or command in ("save", "record.start"):
                 found[at] = str(path.absolute())

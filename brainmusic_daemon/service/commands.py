@@ -1,175 +1,11 @@
-"""The one table of what can be asked of a running daemon: every front end (shell, OSC, page) is made from it.
-
-Only the standard library is imported here: the shell reads the table before anything heavy is there.
-"""
+"""The one table of what can be asked of a running daemon: every front end (shell, OSC, page) is made from it."""
 
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 
-Value = str | float | bool | None
-
-
-class Kind(StrEnum):
-    """What an argument is."""
-
-    NUMBER = "number"
-    SWITCH = "switch"  # 0 or 1; also on, off, true, false
-    TEXT = "text"
-    FILE = "file"  # a name; the shell may also give a path, the network may not
-    SETTING = "setting"  # the value of a setting of a route: its range is in ROUTE
-
-
-class Wrong(StrEnum):
-    """Why a request is turned away before anything is done."""
-
-    UNKNOWN = "unknown"
-    ARITY = "arity"
-    TYPE = "type"
-    RANGE = "range"
-
-
-class Refused(Exception):
-    """A request that cannot be carried out; the text says what, and the way out."""
-
-    def __init__(self, message: str, reason: str = "refused") -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument of a command."""
-
-    name: str
-    kind: Kind
-    help: str = ""
-    low: float = -math.inf
-    high: float = math.inf
-    unit: str = ""
-    optional: bool = False
-    default: Value = None
-    in_address: bool = False  # over OSC it is part of the address
-
-    @property
-    def type(self) -> str:
-        """Return its type over OSC: f, i or s."""
-        return {Kind.NUMBER: "f", Kind.SETTING: "f", Kind.SWITCH: "i"}.get(self.kind, "s")
-
-    @property
-    def range(self) -> str:
-        """Return its range for people, with the unit; empty where everything goes."""
-        if self.kind is Kind.SWITCH:
-            return "0 or 1"
-        ends = [f"from {self.low:g}"] * (self.low > -math.inf) + [f"to {self.high:g}"] * (self.high < math.inf)
-        return " ".join([*ends, self.unit] if self.unit else ends)
-
-    def read(self, given: object) -> Value:
-        """Return a value that was typed or sent, checked.  Raises Refused."""
-        if self.kind in (Kind.TEXT, Kind.FILE):
-            return self._text(given)
-        if self.kind is Kind.SWITCH:
-            word = {"on": 1.0, "true": 1.0, "yes": 1.0, "off": 0.0, "false": 0.0, "no": 0.0}
-            given = word.get(given.strip().lower(), given) if isinstance(given, str) else given
-        try:
-            number = float(given)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            raise Refused(f"{self.name} is a number, not {_shown(given)}", Wrong.TYPE) from None
-        if not math.isfinite(number):
-            raise Refused(f"{self.name} is {number}: no number to work with", Wrong.RANGE)
-        if self.kind is Kind.SWITCH:
-            if number not in (0.0, 1.0):
-                raise Refused(f"{self.name} is 0 or 1, not {_shown(given)}", Wrong.RANGE)
-            return bool(number)
-        if not self.low <= number <= self.high:
-            raise Refused(f"{self.name} = {number:g}: must be {self.range}", Wrong.RANGE)
-        return number
-
-    def _text(self, given: object) -> str:
-        if isinstance(given, (int, float)) and not isinstance(given, bool):
-            given = f"{given:g}"  # a patch may well say the scene "1" as a number
-        if not isinstance(given, str):
-            raise Refused(f"{self.name} is a text, not {_shown(given)}", Wrong.TYPE)
-        if not given or len(given) > 1_000 or not given.isprintable():
-            raise Refused(f"{self.name} is {'empty' if not given else 'no readable text'}", Wrong.RANGE)
-        return given
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One thing that can be asked."""
-
-    name: str  # words joined by dots
-    arguments: tuple[Argument, ...] = ()
-    help: str = ""
-    returns: str = "what was done, in one line"
-    state: bool = False  # like a knob: of many values for one thing the newest counts, and success is not answered
-    urgent: bool = False  # waits for nobody
-
-    @property
-    def usage(self) -> str:
-        """Return how it is typed."""
-        words = (f"[{a.name.upper()}]" if a.optional else a.name.upper() for a in self.arguments)
-        return " ".join([self.name, *words])
-
-    @property
-    def address(self) -> str:
-        """Return its OSC address, arguments that are part of it in angle brackets."""
-        parts = [*self.name.split("."), *(f"<{a.name}>" for a in self.arguments if a.in_address)]
-        return "/brainmusic/" + "/".join(parts)
-
-    @property
-    def types(self) -> str:
-        """Return the types of its OSC arguments."""
-        sent = (a for a in self.arguments if not a.in_address)
-        return " ".join(f"[{a.type}]" if a.optional else a.type for a in sent)
-
-    def read(self, given: Sequence[object]) -> tuple[Value, ...]:
-        """Return all arguments, checked, what was left out by its default.  Raises Refused."""
-        needed = sum(not argument.optional for argument in self.arguments)
-        if not needed <= len(given) <= len(self.arguments):
-            many = f"{needed}" if needed == len(self.arguments) else f"{needed} to {len(self.arguments)}"
-            raise Refused(f"{self.name} takes {many} arguments, not {len(given)}: {self.usage}", Wrong.ARITY)
-        found: list[Value] = []
-        for argument, value in zip(self.arguments, given, strict=False):
-            if argument.kind is Kind.SETTING:
-                argument = ROUTE.get(str(found[-1])) or _no_setting(str(found[-1]))
-            found.append(argument.read(value))
-        return (*found, *(argument.default for argument in self.arguments[len(found) :]))
-
-
-def find(name: str) -> Command:
-    """Return the command of this name.  Raises Refused with what it may have been meant to be."""
-    if name in BY_NAME:
-        return BY_NAME[name]
-    near = difflib.get_close_matches(name, BY_NAME, n=1)
-    raise Refused(
-        f"there is no command '{name[:60]}'" + (f"; did you mean '{near[0]}'?" if near else ""), Wrong.UNKNOWN
-    )
-
-
-def text() -> str:
-    """Return the table for a terminal."""
-    width = max(len(command.usage) for command in COMMANDS)
-    lines = [f"{command.usage:<{width}}  {command.help}" for command in COMMANDS]
-    lines += ["", "settings of a route:"]
-    lines += [f"  {a.name:<10} {a.help}{f' ({a.range})' if a.range else ''}" for a in ROUTE.values()]
-    return "\n".join(lines)
-
-
-def _no_setting(name: str) -> Argument:
-    near = difflib.get_close_matches(name, ROUTE, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else f"; there is {', '.join(ROUTE)}"
-    raise Refused(f"a route has no setting '{name[:60]}'{hint}", Wrong.UNKNOWN)
-
-
-def _shown(given: object) -> str:
-    return repr(given)[:60]
-
+from brainmusic_daemon.service.command import Argument, Command, Kind, Refused, Wrong
 
 _FADE = Argument("fade_s", Kind.NUMBER, "cross-fade", 0.0, 60.0, "s", optional=True)
 _ON = Argument("on", Kind.SWITCH, "0 lifts it", optional=True, default=True)
@@ -206,7 +42,7 @@ COMMANDS: tuple[Command, ...] = (
         (
             _CONTROL,
             Argument("setting", Kind.TEXT, ", ".join(ROUTE), in_address=True),
-            Argument("value", Kind.SETTING, "as the setting says"),
+            Argument("value", Kind.SETTING, "as the setting says", settings=ROUTE),
         ),
         "Turn one setting of what drives a control.",
         state=True,
@@ -258,3 +94,22 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 BY_NAME: Mapping[str, Command] = {command.name: command for command in COMMANDS}
+
+
+def find(name: str) -> Command:
+    """Return the command of this name.  Raises Refused with what it may have been meant to be."""
+    if name in BY_NAME:
+        return BY_NAME[name]
+    near = difflib.get_close_matches(name, BY_NAME, n=1)
+    raise Refused(
+        f"there is no command '{name[:60]}'" + (f"; did you mean '{near[0]}'?" if near else ""), Wrong.UNKNOWN
+    )
+
+
+def text() -> str:
+    """Return the table for a terminal."""
+    width = max(len(command.usage) for command in COMMANDS)
+    lines = [f"{command.usage:<{width}}  {command.help}" for command in COMMANDS]
+    lines += ["", "settings of a route:"]
+    lines += [f"  {a.name:<10} {a.help}{f' ({a.range})' if a.range else ''}" for a in ROUTE.values()]
+    return "\n".join(lines)

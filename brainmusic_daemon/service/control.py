@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon.api import BrainmusicError
 from brainmusic_daemon.service import actions, commands, places
-from brainmusic_daemon.service.commands import Command, Refused, Value
+from brainmusic_daemon.service.command import Command, Refused, Value
 from brainmusic_daemon.service.explainer import Explainer
 
 if TYPE_CHECKING:

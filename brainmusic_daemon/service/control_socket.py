@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 MOST_CLIENTS = 16
 MOST_BYTES = 65_536  # of a request
 PATIENCE_S = 5.0  # with a client that sends or reads slowly
+BUSY_S = 0.02  # with one that is turned away
 _ACCEPT_S = 0.2
 
 
@@ -85,7 +86,8 @@ class ControlSocket:
                 f"a daemon named '{self._name}' runs already (process {other.pid}, since {other.since}): end it with "
                 f"`brainmusic stop`, or give this one a name of its own: --set session.name=…"
             )
-        run_file.remove(self._name)  # what a crash has left behind
+        # What a crash has left behind; by its token, as another one may be starting at this moment.
+        run_file.remove(self._name, other.token if other is not None else None)
 
     def _write(self, port: int) -> None:
         run = run_file.Run(self._name, os.getpid(), port, self._token, time.time(), __version__)
@@ -112,9 +114,16 @@ class ControlSocket:
                 continue
             if not self._places.acquire(blocking=False):
                 self.turned_away += 1
-                connection.close()
+                self._say_busy(connection)
                 continue
             threading.Thread(target=self._serve, args=(connection,), name="control-client", daemon=True).start()
+
+    def _say_busy(self, connection: socket.socket) -> None:
+        """Turn a client away, in words: one that hears nothing would take this daemon for gone."""
+        with suppress(OSError), connection:
+            connection.settimeout(BUSY_S)
+            connection.recv(MOST_BYTES)  # what is left unread when it closes would make the system cut the answer
+            _send(connection, Answer(False, "too many programs ask at once", {"name": self._name}, "busy"))
 
     def _serve(self, connection: socket.socket) -> None:
         try:
@@ -123,8 +132,7 @@ class ControlSocket:
                 line = _line(connection)
                 answer = self._answer(line)
                 if answer is not None:
-                    said = {"ok": answer.ok, "text": answer.text, "data": answer.data, "reason": answer.reason}
-                    connection.sendall(json.dumps(overview.plain(said)).encode() + b"\n")
+                    _send(connection, answer)
         except OSError:  # it hung up, or was too slow
             pass
         finally:
@@ -141,6 +149,11 @@ class ControlSocket:
         if not isinstance(command, str) or not isinstance(arguments, list):
             return Answer(False, "a request has a command and a list of arguments", reason="type")
         return self._control.ask(command, arguments)
+
+
+def _send(connection: socket.socket, answer: Answer) -> None:
+    said = {"ok": answer.ok, "text": answer.text, "data": answer.data, "reason": answer.reason}
+    connection.sendall(json.dumps(overview.plain(said)).encode() + b"\n")
 
 
 def _line(connection: socket.socket) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brainmusic_daemon.config import Config
-from brainmusic_daemon.service.commands import Command, Kind, Refused, Value
+from brainmusic_daemon.service.command import Command, Kind, Refused, Value
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
 

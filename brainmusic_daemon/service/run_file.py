@@ -95,10 +95,10 @@ def being_written(name: str) -> bool:
 
 
 def remove(name: str, token: str | None = None) -> None:
-    """Remove a file, if it holds this token where one is given.  Never raises."""
+    """Remove the file that holds this token; without one, a file that nobody can read.  Never raises."""
     try:
         found = read(name)
-        if token is None or (found is not None and found.token == token):
+        if (found.token if found is not None else None) == token:
             path(name).unlink(missing_ok=True)
     except OSError:
         pass
