@@ -311,3 +311,18 @@ def test_nobody_without_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     app.command()(cli_agency)
     result = CliRunner().invoke(app, ["nobody"])
     assert isinstance(result.exception, ConfigError) and "brainmusic calibrate nobody" in str(result.exception)
+
+
+def test_a_recorded_test_can_be_judged_again(tmp_path: Path) -> None:
+    made = person()
+    path = tmp_path / "steered.xdf"
+    names = agency.chosen(made, ["loudness"])
+    led = agency.Agency(
+        made, VirtualClock(), names, say=lambda line: None, trials=4, trial_s=5.0, pause_s=1.0, record=path
+    )
+    live = led.run()
+    assert live is not None
+    offline = agency.from_recordings(made, [path], [])
+    assert [trial.cue for trial in offline["loudness"]] == [trial.cue for trial in live["loudness"]]
+    values = [[trial.value for trial in found["loudness"]] for found in (live, offline)]
+    assert np.corrcoef(values[0], values[1]).min() > 0.95

@@ -23,6 +23,9 @@ def agency(
     trials: Annotated[int, typer.Option(metavar="N", min=4, max=100, help="Cues in each direction, per control.")] = 8,
     seconds: Annotated[float, typer.Option(metavar="S", min=2.0, max=120.0, help="Each cue lasts so long.")] = 8.0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the random order of the cues.")] = 0,
+    record: Annotated[
+        Path | None, typer.Option(metavar="OUT.xdf", help="Record the test too: signal, controls, cues.")
+    ] = None,
     recording: Annotated[
         list[Path] | None, typer.Option("--from", metavar="RECORDING", help="Take recordings that hold cues instead.")
     ] = None,
@@ -57,6 +60,7 @@ def agency(
                 trials=trials,
                 trial_s=seconds,
                 seed=seed,
+                record=record,
                 say=partial(console.print, soft_wrap=True),
                 bell=console.bell,
                 progress=progress,

@@ -20,6 +20,7 @@ from brainmusic_daemon.registry import did_you_mean
 from brainmusic_daemon.service import trials as plan
 from brainmusic_daemon.service.guide import Leader
 from brainmusic_daemon.service.host import OutputHost
+from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.steadiness import played
 from brainmusic_daemon.service.trials import BLOCK, LOWER, RAISE, REST, WORDS, Trial
@@ -47,9 +48,11 @@ class Agency(Leader):
         trial_s: float = 8.0,
         pause_s: float = 2.0,
         seed: int = 0,
+        record: Path | None = None,
         **told: Any,
     ) -> None:
         super().__init__(config, clock, **told)
+        self._record = record
         self._outputs, self._source = config.outputs, config.source
         self._controls, self._trial_s, self._pause_s = controls, trial_s, pause_s
         rng = np.random.default_rng(seed)
@@ -68,10 +71,13 @@ class Agency(Leader):
         def opened(outputs: tuple[Any, ...]) -> None:
             session.outputs = outputs
 
+        recorder = Recorder(session)
         host = OutputHost({} if self._virtual else self._outputs, self._clock, StreamInfo("", (), 0.0), opened)
         host.start()
         try:
             self._begin()
+            if self._record is not None:
+                recorder.start(self._record)
             minutes = max(1, round(self.seconds / 60))
             self._say(f"{len(self._controls)} controls, about {minutes} min: listen, and steer what you hear")
             begun = self._clock.now()
@@ -91,6 +97,7 @@ class Agency(Leader):
             self._say("Done: thank you")
             return found
         finally:
+            recorder.stop()
             host.stop()
             session.acquisition.stop()
             session.pipeline.host.leave()
