@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -131,6 +132,7 @@ def pd_listening(folder: Path, port: int) -> Path:
     lines = [line for line in lines if not (line.startswith("#X connect") and line.endswith(into_dac))]
     lines[len(items) + 1 : len(items) + 1] = ["#X obj 20 690 print LEVEL;"]
     lines.append(f"#X connect {dac - 1} 0 {len(items)} 0;")
+    shutil.copy(PD_EXAMPLE.with_name("brainmusic-tone.pd"), folder)
     patch = folder / "listening.pd"
     patch.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return patch
@@ -146,29 +148,39 @@ def test_the_pd_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
     port = free_port()
     osc = Osc(targets=[f"127.0.0.1:{port}"], mode="bundle")
     osc.open(VirtualClock(), make_info())
-    rest = dict(make_frame().controls.values)
     with pd_patch(pd_listening(tmp_path, port)) as log:
         wait_for(lambda: log)
+        player = Player((log, osc))
 
-        def level(loudness: float, notes: Sequence[Note] = (), events: Sequence[Event] = ()) -> float:
-            before = len(log)
-            controls = {**rest, "loudness": loudness, "reverb": 0.0}
-            osc.send(make_frame(0, controls=controls, notes=notes, events=events))
-            return heard(log, before, [*notes, *events])
+        def loudest(**of: object) -> float:
+            """Return the loudest level within half a second; what fades is measured once it is quiet."""
+            wait_for(lambda: player.level(NONE) < 5)
+            return heard(log, player.send(**of), ["fading"])  # type: ignore[arg-type]
 
-        silent, quiet, loud = level(0.0), level(0.1), level(1.0)
-        level(0.0)
-        assert level(0.0) < 5
-        with_note = level(0.0, [Note(0, 60, 1.0, 2.0)])
-        wait_for(lambda: level(0.0) < 5)
-        with_burst = level(0.0, events=[Event("alpha_burst", 0.0, 1.0), Event("blink", 0.0, 0.5)])
+        silent, quiet, loud = (player.level(ROOT, loudness=loudness) for loudness in (0.0, 0.1, 1.0))
+        softer = player.level(replace(ROOT, level=0.1), loudness=1.0)
+        left, right = (loudest(notes=[Note(0, 60, 1.0, 0.3, pan=pan, release=0.05)]) for pan in (-0.8, 0.8))
+        chord = loudest(notes=[Note(0, pitch, 1.0, 0.3, pan=-0.8, release=0.05) for pitch in (48, 55, 64, 71, 78)])
+        slow = [Note(0, 60, 1.0, 0.5, pan=-0.8, attack=0.2, release=0.05)]
+        loudness = loudest(notes=slow) - loudest(notes=slow, loudness=0.05)
+        player.send(notes=[Note(0, 60, 1.0, 2.0, decay=0.1, release=0.05)])
+        before = len(log)
+        heard(log, before, ["fading"])
+        wait_for(lambda: len(numbers(log[before:], "LEVEL")) > 20)
+        struck = [level for (level,) in numbers(log[before:], "LEVEL")]
+        with_burst = loudest(events=[Event("alpha_burst", 0.0, 1.0), Event("blink", 0.0, 0.5)])
     osc.close()
     assert silent < 5
+    assert loud - quiet == pytest.approx(20, abs=1)  # dB
+    assert loud - softer == pytest.approx(20, abs=1)
+    assert loud > 70
+    assert left > 60
+    assert left - right > 10
+    assert chord > left + 3  # all five at once
+    assert loudness == pytest.approx(20, abs=2)
+    assert struck[-1] < max(struck) - 25  # it does not stay, as a held one would
     assert with_burst > 40
     assert any(line.startswith("blink: ") and "0.5" in line for line in log)
-    assert loud - quiet == pytest.approx(20, abs=1)  # dB
-    assert loud > 70
-    assert with_note > 60
     assert any(line.startswith("state: ") and "good" in line for line in log)
 
 
