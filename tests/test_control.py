@@ -144,7 +144,10 @@ def test_a_knob_turns_and_its_newest_value_counts(running: Daemon) -> None:
     table = lambda: running.mappers.history.step.table  # noqa: E731
     wait_for(lambda: table().get("routes", {}).get("tempo", {}).get("gain") == 4.9)
     assert running.control.replaced > 0
-    assert "does not drive" in refused(running, "route", "temop", "gain", 1)[1]
+    assert refused(running, "route", "temop", "gain", 1) == (
+        "unknown",
+        "there is no control 'temop'; did you mean 'tempo'?",
+    )
 
 
 def test_ratings_targets_and_markers_reach_the_journal(running: Daemon, heard: list[Entry]) -> None:

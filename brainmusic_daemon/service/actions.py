@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from brainmusic_daemon import __version__
+from brainmusic_daemon.api import Control
 from brainmusic_daemon.service import overview
 from brainmusic_daemon.service.command import Refused
 
@@ -37,7 +38,18 @@ class Ticket(Protocol):
     def wait(self, timeout: float | None = None) -> bool: ...
 
 
+def _known(daemon: Daemon, name: str) -> Control:
+    """Return the control of this name.  Raises Refused."""
+    known = {control.name: control for control in daemon.session.pipeline.host.controls}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; there is {', '.join(known)}"
+        raise Refused(f"there is no control '{name[:60]}'{hint}", "unknown")
+    return known[name]
+
+
 def _route(daemon: Daemon, control: str, setting: str, value: float | bool) -> Ticket:
+    _known(daemon, control)  # told at once, and to who turned it: edits of one moment are made together
     return daemon.mappers.edit(control, setting, value)
 
 
@@ -47,12 +59,7 @@ def _rate(daemon: Daemon, rating: float) -> Done:
 
 
 def _target(daemon: Daemon, control: str, value: float) -> Done:
-    known = {known.name: known for known in daemon.session.pipeline.host.controls}
-    found = known.get(control)
-    if found is None:
-        near = difflib.get_close_matches(control, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else f"; there is {', '.join(known)}"
-        raise Refused(f"there is no control '{control[:60]}'{hint}", "unknown")
+    found = _known(daemon, control)
     if not found.low <= value <= found.high:
         raise Refused(f"{control} goes from {found.low:g} to {found.high:g} {found.unit}".rstrip(), "range")
     daemon.session.journal.note("target", control, value)

@@ -195,7 +195,8 @@ class Control:
         self._open = waiting
 
     def _refuse(self, reply: Reply, text: str, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
+        with self._lock:
+            self.refused[reason] = self.refused.get(reason, 0) + 1
         reply(Answer(False, text, reason=reason))
 
 
