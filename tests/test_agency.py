@@ -27,6 +27,7 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import profile_file
 from brainmusic_daemon.features.profile import Ability, Profile
 from brainmusic_daemon.service import agency, calibrate, describe
+from brainmusic_daemon.service.agency_replay import from_recordings
 from brainmusic_daemon.service.journal import Entry
 from brainmusic_daemon.service.takes import Tap, collect
 from brainmusic_daemon.service.trials import LOWER, RAISE, REST, Trial, judge, order
@@ -280,21 +281,21 @@ def test_cues_in_a_recording_are_judged_alike(tmp_path: Path, anna: Profile) -> 
     path = tmp_path / "steered_raw.fif"
     raw.save(path, verbose="error")
 
-    offline = agency.from_recordings(settings, [path], [])
+    offline = from_recordings(settings, [path], [])
     assert [trial.cue for trial in offline["loudness"]] == [trial.cue for trial in live["loudness"]]
     values = [[trial.value for trial in found["loudness"]] for found in (live, offline)]
     assert np.corrcoef(values[0], values[1]).min() > 0.99
     assert judge(offline)["loudness"].shown and not judge(offline)["tempo"].shown
-    twice = agency.from_recordings(settings, [path, path], ["loudness"])
+    twice = from_recordings(settings, [path, path], ["loudness"])
     assert len(twice["loudness"]) == 2 * len(offline["loudness"]) and [*twice] == ["loudness"]
     with pytest.raises(ConfigError, match="no cue for 'mode'"):
-        agency.from_recordings(settings, [path], ["mode"])
+        from_recordings(settings, [path], ["mode"])
 
     app = typer.Typer()
     app.command()(cli_agency)
     file = tmp_path / "c.toml"
     file.write_text('[mapper.routes.loudness]\nfrom = "alpha"\n[mapper.routes.tempo]\nfrom = "beta"\n', "utf-8")
-    result = CliRunner().invoke(app, ["anna", "--config", str(file), "--from", str(path)])
+    result = CliRunner().invoke(app, ["anna", "-c", str(file), "--from", str(path)])
     assert result.exit_code == 0, result.output
     assert "loudness  you can control it" in result.stdout and "tempo     not shown" in result.stdout
     assert profile_file.load("anna").agency["loudness"].shown
@@ -302,7 +303,7 @@ def test_cues_in_a_recording_are_judged_alike(tmp_path: Path, anna: Profile) -> 
 
 def test_a_recording_without_cues_is_refused() -> None:
     with pytest.raises(ConfigError, match="holds no cues"):
-        agency.from_recordings(person(), [parts.recordings() / "eyes_open_closed" / "S001R01.edf"], [])
+        from_recordings(person(), [parts.recordings() / "eyes_open_closed" / "S001R01.edf"], [])
 
 
 def test_nobody_without_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +323,7 @@ def test_a_recorded_test_can_be_judged_again(tmp_path: Path) -> None:
     )
     live = led.run()
     assert live is not None
-    offline = agency.from_recordings(made, [path], [])
+    offline = from_recordings(made, [path], [])
     assert [trial.cue for trial in offline["loudness"]] == [trial.cue for trial in live["loudness"]]
     values = [[trial.value for trial in found["loudness"]] for found in (live, offline)]
     assert np.corrcoef(values[0], values[1]).min() > 0.95

@@ -18,7 +18,7 @@ def agency(
     config: options.ConfigFile = None,
     set: options.Settings = None,
     control: Annotated[
-        list[str] | None, typer.Option("--control", "-c", metavar="C", help="Test this one; repeat for more.  [all]")
+        list[str] | None, typer.Option("--control", metavar="C", help="Test this one; repeat for more.  [all]")
     ] = None,
     trials: Annotated[int, typer.Option(metavar="N", min=4, max=100, help="Cues in each direction, per control.")] = 8,
     seconds: Annotated[float, typer.Option(metavar="S", min=2.0, max=120.0, help="Each cue lasts so long.")] = 8.0,
@@ -40,6 +40,7 @@ def agency(
     from brainmusic_daemon.clock import WallClock
     from brainmusic_daemon.features import profile_file
     from brainmusic_daemon.service import agency as test
+    from brainmusic_daemon.service.agency_replay import from_recordings
     from brainmusic_daemon.service.screen import console, progress_bar
     from brainmusic_daemon.service.session import warm_up
     from brainmusic_daemon.service.trials import judge
@@ -49,7 +50,7 @@ def agency(
     resolved = configuration.load(config, [*(set or ()), f'session.profile="{name}"'])
     controls = test.chosen(resolved, control or ())
     if recording:
-        found = test.from_recordings(resolved, recording, control or ())
+        found = from_recordings(resolved, recording, control or ())
     else:
         warm_up()
         with options.interruptible() as interrupted, progress_bar("steering") as progress:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from brainmusic_daemon.acquisition import formats
-from brainmusic_daemon.acquisition.formats import markers
-from brainmusic_daemon.api import CONTROL, Clock, ConfigError, Control, EndOfStream, State, StreamInfo
-from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.api import CONTROL, Clock, ConfigError, Control, State, StreamInfo
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features.profile import Ability
 from brainmusic_daemon.registry import did_you_mean
@@ -21,14 +16,11 @@ from brainmusic_daemon.service import trials as plan
 from brainmusic_daemon.service.guide import Leader
 from brainmusic_daemon.service.host import OutputHost
 from brainmusic_daemon.service.recorder import Recorder
-from brainmusic_daemon.service.session import Session
-from brainmusic_daemon.service.steadiness import played
 from brainmusic_daemon.service.trials import BLOCK, LOWER, RAISE, REST, WORDS, Trial
 
-_LATER = 0.4  # of a trial pass before it counts: hearing, trying, smoothing
-_GOOD = 0.6  # of what counts must be good signal
+LATER = 0.4  # of a trial pass before it counts: hearing, trying, smoothing
+GOOD = 0.6  # of what counts must be good signal
 _FREE_S = 6.0  # to find out what a control is, before its first cue
-_CUE = re.compile(r"^cue (\S+) (raise|lower|rest|over)\b")
 _SAY = {RAISE: "RAISE", LOWER: "LOWER", REST: "rest: let it be"}
 
 
@@ -113,13 +105,13 @@ class Agency(Leader):
         while self._clock.now() < start + self._trial_s and not self._stopped:
             features = self._one_tick()
             frame = self._session.frame
-            if self._clock.now() >= start + _LATER * self._trial_s:
+            if self._clock.now() >= start + LATER * self._trial_s:
                 ticks += 1
-                if features is not None and frame is not None and _usable(features.state):
+                if features is not None and frame is not None and usable(features.state):
                     values.append(frame.controls[control.name])
         journal.note("cue", control.name, 0.0, "over")
         self._wish(REST)
-        return Trial(start, cue, float(np.mean(values)), block) if values and len(values) >= _GOOD * ticks else None
+        return Trial(start, cue, float(np.mean(values)), block) if values and len(values) >= GOOD * ticks else None
 
     def _wish(self, cue: int) -> None:
         """Tell a simulated person, who can hear nothing."""
@@ -146,81 +138,8 @@ def chosen(config: Config, names: Sequence[str]) -> list[Control]:
     return [driven[name] for name in dict.fromkeys(names)] or list(driven.values())
 
 
-def from_recordings(config: Config, paths: Sequence[Path], names: Sequence[str]) -> dict[str, list[Trial]]:
-    """Return the trials of recordings that hold cues as markers: `cue tempo raise`, … `lower`, `rest`, `over`.
-
-    The configured mapper plays them again: another one than at the time shows what the person would have done to it,
-    as far as they did not steer by ear.  Raises ConfigError.
-    """
-    found: dict[str, list[Trial]] = {}
-    for count, path in enumerate(paths):
-        recording = path.expanduser()
-        marked = [
-            (m.time, match) for m in markers.read(recording, formats.load(recording)) if (match := _CUE.match(m.text))
-        ]
-        cues = [(time, match[1], match[2]) for time, match in marked]
-        if not cues:
-            raise ConfigError(f"{path} holds no cues: markers such as 'cue tempo raise', as this test writes them")
-        heard = _played(config, recording, cues, count)
-        for name, trials in heard.items():
-            level = float(np.mean([trial.value for trial in trials])) if trials else 0.0
-            base = found.setdefault(name, [])
-            old = float(np.mean([trial.value for trial in base])) if base else level
-            base += [replace(trial, value=trial.value - level + old) for trial in trials]  # another day, another level
-    wanted = names or list(found)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise ConfigError(f"there is no cue for '{missing[0]}' in {', '.join(map(str, paths))}")
-    return {name: found[name] for name in wanted}
-
-
-def _played(config: Config, path: Path, cues: Sequence[tuple[float, str, str]], count: int) -> dict[str, list[Trial]]:
-    """Play one recording; return the trials of each control in it."""
-    driven = {control.name for control in chosen(config, ())}
-    words = {word: cue for cue, word in WORDS.items()}
-    ends = [*(time for time, *_ in cues[1:]), cues[-1][0] + 60.0]
-    clock = VirtualClock()
-    session = Session(config, clock, played(path))
-    spans = []
-    for (start, name, word), end in zip(cues, ends, strict=True):
-        if word in words and name in driven:
-            spans.append((start + _LATER * (end - start), end, name, words[word]))
-    found: dict[str, list[Trial]] = {name: [] for *_, name, _ in spans}
-    counts = dict.fromkeys(found, 0)
-    at, values, ticks, number = 0, [], 0, 0
-    try:
-        session.acquisition.pump()
-        while at < len(spans):
-            number += 1
-            now = number * config.tick
-            clock.wait_until(now)
-            ended = False
-            try:
-                session.acquisition.pump()
-            except EndOfStream:
-                ended = True
-            session.attach()
-            frame = session.tick(now)
-            start, end, name, cue = spans[at]
-            if start <= now < end:
-                ticks += 1
-                if _usable(frame.features.state):
-                    values.append(frame.controls[name])
-            if now >= end or ended:
-                if values and len(values) >= _GOOD * ticks:
-                    block = 1000 * count + counts[name] // len(BLOCK)
-                    found[name].append(Trial(start + 1e5 * count, cue, float(np.mean(values)), block))
-                counts[name] += 1
-                at, values, ticks = at + 1, [], 0
-                if ended:
-                    break
-    finally:
-        session.acquisition.stop()
-        session.pipeline.host.leave()
-    return found
-
-
-def _usable(state: State) -> bool:
+def usable(state: State) -> bool:
+    """Return whether what the controls do now is the person's doing."""
     return state in (State.GOOD, State.CALIBRATING)
 
 
