@@ -261,3 +261,49 @@ def test_over_the_network_files_lie_beside_the_configuration(running: Daemon) ->
         places.inside(config, commands.find("save"), ("muse.toml",))
     with pytest.raises(Refused, match=r"ends in \.toml"):
         places.inside(config, commands.find("save"), ("setup.py",))
+
+
+# --- with a configuration of one's own --------------------------------------------------------------------------------
+
+OWN = """# mine, with words of my own
+[source]
+kind = "simulator"
+
+[swap]
+watch = false
+
+[mapper]
+kind = "direct"  # the usual
+
+[scene.calm]
+mapper = "linear"
+preset = "tides"
+fade_s = 0
+
+[output.osc]
+"""
+
+
+def test_scenes_saving_and_reloading(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN, encoding="utf-8")
+    with daemons.daemon(f"control.folder={tmp_path}", config=file, name="own") as daemon:
+        daemon.control.submit("record.start", ("evening.xdf",), trusted=False)
+        wait_for((tmp_path / "evening.xdf").exists)
+        ok(daemon, "record.stop")
+        answers: list[object] = []
+        daemon.control.submit("scene", ("calm",), answers.append, trusted=False)
+        wait_for(lambda: answers)
+        assert daemon.mappers.history.step.preset == "tides"
+        wait_for(lambda: "Linear" in type(daemon.session.pipeline.host.playing.mapper).__name__)
+        assert "did you mean 'calm'" in refused(daemon, "scene", "clam")[1]
+        ok(daemon, "mapper.undo")
+        ok(daemon, "route", "tempo", "gain", 2.0)
+        assert "mine.toml" in ok(daemon, "save")
+        text = file.read_text(encoding="utf-8")
+        assert "gain = 2.0" in text and text.startswith("# mine, with words of my own") and "# the usual" in text
+        file.write_text(OWN.replace('"direct"', '"linear"'), encoding="utf-8")
+        daemon.control.reload_soon()
+        wait_for(lambda: "Linear" in type(daemon.session.pipeline.host.playing.mapper).__name__)
+        file.write_text("[mapper", encoding="utf-8")
+        assert "not valid TOML" in refused(daemon, "reload")[1]
