@@ -18,6 +18,8 @@ from brainmusic_daemon.learning.splits import Rows
 from brainmusic_daemon.mapping.model import activate
 
 _PATIENCE = 8  # epochs without a better validation error
+_EPOCH_ROWS = 40_000  # drawn anew for every epoch: of an hour of ticks, neighbours are nearly the same
+_HELD_ROWS = 8_000
 _THREADS = 2
 _WORTH_THREADS = 1024  # rows of a batch; with fewer, threads wait for each other more than they work
 
@@ -88,13 +90,15 @@ def fit(
     mean, scale = spread(data.x[rows], data.weights[rows])
     known = np.isfinite(data.y)
     centre, size = _targets(data, rows, known)
+    if validation is not None:
+        validation = validation[:: -(-len(validation) // _HELD_ROWS)]
     every = rows if validation is None else np.concatenate([rows, validation])
     x = torch.from_numpy((data.x[every] - mean.astype(np.float32)) / scale.astype(np.float32))
     y = torch.from_numpy(np.where(known, (data.y - centre) / size, 0.0)[every].astype(np.float32))
     weights = torch.from_numpy((known * data.weights[:, None])[every].astype(np.float32))
     last = len(rows)
     total = epochs or shape.epochs
-    batch = int(np.clip(last // 80, 32, 2048))
+    batch = int(np.clip(min(last, _EPOCH_ROWS) // 80, 32, 1024))
     threads = torch.get_num_threads()
     torch.set_num_threads(min(_THREADS, threads) if batch >= _WORTH_THREADS else 1)
     try:
@@ -108,7 +112,7 @@ def fit(
             for epoch in range(total):
                 model.train()
                 summed = torch.zeros(2)
-                for some in torch.split(torch.randperm(last), batch):
+                for some in torch.split(torch.randperm(last)[:_EPOCH_ROWS], batch):
                     optimiser.zero_grad(set_to_none=True)
                     squares, count = (weights[some] * (model(x[some]) - y[some]) ** 2).sum(), weights[some].sum()
                     (squares / count.clamp_min(1e-9)).backward()

@@ -39,7 +39,7 @@ def law(n: int, seed: int, bend: Callable[[Any], Any], noise: float = 0.3) -> tu
 def laws() -> str:
     """Return R² on rows not seen, beside the best that is possible: the law itself."""
     lines = [
-        "| law | rows | linear | network | best possible | linear at worst below it |",
+        "| law | rows | linear | network | best possible | linear, at worst below |",
         "|---|---|---|---|---|---|",
     ]
     for name, n, bend in (
