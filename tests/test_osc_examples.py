@@ -56,3 +56,17 @@ def test_the_max_patch_listens_to_addresses_that_exist(patcher: dict[str, Any]) 
     routes = [item["box"]["text"].split()[1:] for item in patcher["boxes"] if "route " in item["box"].get("text", "")]
     assert len(routes) == 3
     assert {address for route in routes for address in route} <= sent
+
+
+def test_the_max_patch_unpacks_a_tone_as_it_is_sent(patcher: dict[str, Any]) -> None:
+    """Seven floats and an int, and nothing else: Max truncates what an int outlet gets."""
+    (note,) = (a for address, a in make_encoder("brainmusic").encode(make_frame(notes=[Note(0, 60.5, 1, 1)])).messages()
+               if address == "/brainmusic/tone")  # fmt: skip
+    boxes = {item["box"]["id"]: item["box"] for item in patcher["boxes"]}
+    (unpack,) = (name for name, box in boxes.items() if box.get("text", "").startswith("unpack "))
+    assert [type(value) for value in note] == [float if "." in a else int for a in boxes[unpack]["text"].split()[1:]]
+    sources = [line["patchline"]["source"] for line in patcher["lines"]]
+    (route,) = (name for name, box in boxes.items() if "/brainmusic/tone" in box.get("text", ""))
+    place = boxes[route]["text"].split().index("/brainmusic/tone") - 1
+    assert {"patchline": {"source": [route, place], "destination": [unpack, 0]}} in patcher["lines"]
+    assert {outlet for name, outlet in sources if name == unpack} == set(range(7))  # all but the channel is heard

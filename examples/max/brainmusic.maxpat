@@ -36,7 +36,7 @@
       518.0,
       22.0
      ],
-     "text": "brainmusic: the brain plays a saw with a filter, breath, echo and notes."
+     "text": "brainmusic: the brain plays a saw with a filter, breath, echo and notes, one at a time."
     }
    },
    {
@@ -92,7 +92,7 @@
       "",
       ""
      ],
-     "text": "route /brainmusic/note /brainmusic/state /brainmusic/heartbeat /brainmusic/feature/alpha /brainmusic/feature/engagement"
+     "text": "route /brainmusic/tone /brainmusic/state /brainmusic/heartbeat /brainmusic/feature/alpha /brainmusic/feature/engagement"
     }
    },
    {
@@ -767,7 +767,7 @@
      "id": "obj-42",
      "maxclass": "newobj",
      "numinlets": 1,
-     "numoutlets": 3,
+     "numoutlets": 8,
      "patching_rect": [
       1000.0,
       265.0,
@@ -775,11 +775,16 @@
       22.0
      ],
      "outlettype": [
-      "int",
       "float",
-      "float"
+      "float",
+      "float",
+      "float",
+      "float",
+      "float",
+      "float",
+      "int"
      ],
-     "text": "unpack 0 0. 0."
+     "text": "unpack 0. 0. 0. 0. 0. 0. 0. 0"
     }
    },
    {
@@ -858,7 +863,7 @@
     "box": {
      "id": "obj-47",
      "maxclass": "newobj",
-     "numinlets": 3,
+     "numinlets": 5,
      "numoutlets": 1,
      "patching_rect": [
       1060.0,
@@ -869,7 +874,7 @@
      "outlettype": [
       ""
      ],
-     "text": "pack 0. 20. 500."
+     "text": "pack 0. 20. 500. 450. 0."
     }
    },
    {
@@ -887,7 +892,7 @@
      "outlettype": [
       ""
      ],
-     "text": "0, $1 $2 0 $3"
+     "text": "$1 $2 $5 $3 0 $4"
     }
    },
    {
@@ -1277,6 +1282,169 @@
       22.0
      ],
      "text": "events, with their strength 0..1: a burst of alpha rings a bell"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-71",
+     "maxclass": "newobj",
+     "numinlets": 1,
+     "numoutlets": 2,
+     "patching_rect": [
+      1060.0,
+      320.0,
+      49.0,
+      22.0
+     ],
+     "outlettype": [
+      "",
+      ""
+     ],
+     "text": "t f f"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-72",
+     "maxclass": "newobj",
+     "numinlets": 3,
+     "numoutlets": 1,
+     "patching_rect": [
+      1140.0,
+      330.0,
+      322.0,
+      22.0
+     ],
+     "outlettype": [
+      ""
+     ],
+     "text": "expr $f1 * if($f3 > 0., exp(-$f2 / $f3), 1.)"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-73",
+     "maxclass": "newobj",
+     "numinlets": 2,
+     "numoutlets": 1,
+     "patching_rect": [
+      1280.0,
+      300.0,
+      63.0,
+      22.0
+     ],
+     "outlettype": [
+      ""
+     ],
+     "text": "* 3000."
+    }
+   },
+   {
+    "box": {
+     "id": "obj-74",
+     "maxclass": "newobj",
+     "numinlets": 2,
+     "numoutlets": 1,
+     "patching_rect": [
+      900.0,
+      475.0,
+      28.0,
+      22.0
+     ],
+     "outlettype": [
+      "signal"
+     ],
+     "text": "*~"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-75",
+     "maxclass": "newobj",
+     "numinlets": 1,
+     "numoutlets": 1,
+     "patching_rect": [
+      1300.0,
+      390.0,
+      231.0,
+      22.0
+     ],
+     "outlettype": [
+      ""
+     ],
+     "text": "expr cos(($f1 + 1.) * 0.785398)"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-76",
+     "maxclass": "newobj",
+     "numinlets": 1,
+     "numoutlets": 1,
+     "patching_rect": [
+      1300.0,
+      420.0,
+      231.0,
+      22.0
+     ],
+     "outlettype": [
+      ""
+     ],
+     "text": "expr sin(($f1 + 1.) * 0.785398)"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-77",
+     "maxclass": "newobj",
+     "numinlets": 2,
+     "numoutlets": 1,
+     "patching_rect": [
+      860.0,
+      505.0,
+      28.0,
+      22.0
+     ],
+     "outlettype": [
+      "signal"
+     ],
+     "text": "*~"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-78",
+     "maxclass": "newobj",
+     "numinlets": 2,
+     "numoutlets": 1,
+     "patching_rect": [
+      920.0,
+      505.0,
+      28.0,
+      22.0
+     ],
+     "outlettype": [
+      "signal"
+     ],
+     "text": "*~"
+    }
+   },
+   {
+    "box": {
+     "id": "obj-79",
+     "maxclass": "newobj",
+     "numinlets": 3,
+     "numoutlets": 1,
+     "patching_rect": [
+      160.0,
+      570.0,
+      112.0,
+      22.0
+     ],
+     "outlettype": [
+      "signal"
+     ],
+     "text": "clip~ -0.9 0.9"
     }
    }
   ],
@@ -1704,35 +1872,11 @@
    {
     "patchline": {
      "source": [
-      "obj-17",
-      0
-     ],
-     "destination": [
-      "obj-45",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
       "obj-42",
       2
      ],
      "destination": [
       "obj-46",
-      0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-42",
-      1
-     ],
-     "destination": [
-      "obj-47",
       0
      ]
     }
@@ -1830,18 +1974,6 @@
      "destination": [
       "obj-52",
       0
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
-      "obj-51",
-      0
-     ],
-     "destination": [
-      "obj-52",
-      1
      ]
     }
    },
@@ -1980,18 +2112,6 @@
    {
     "patchline": {
      "source": [
-      "obj-60",
-      0
-     ],
-     "destination": [
-      "obj-61",
-      1
-     ]
-    }
-   },
-   {
-    "patchline": {
-     "source": [
       "obj-5",
       6
      ],
@@ -2094,6 +2214,270 @@
      "destination": [
       "obj-69",
       0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-42",
+      4
+     ],
+     "destination": [
+      "obj-45",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-42",
+      1
+     ],
+     "destination": [
+      "obj-71",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-71",
+      0
+     ],
+     "destination": [
+      "obj-47",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-71",
+      1
+     ],
+     "destination": [
+      "obj-72",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-42",
+      2
+     ],
+     "destination": [
+      "obj-72",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-42",
+      5
+     ],
+     "destination": [
+      "obj-72",
+      2
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-72",
+      0
+     ],
+     "destination": [
+      "obj-47",
+      4
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-42",
+      6
+     ],
+     "destination": [
+      "obj-73",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-73",
+      0
+     ],
+     "destination": [
+      "obj-47",
+      3
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-51",
+      0
+     ],
+     "destination": [
+      "obj-74",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-30",
+      0
+     ],
+     "destination": [
+      "obj-74",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-74",
+      0
+     ],
+     "destination": [
+      "obj-56",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-42",
+      3
+     ],
+     "destination": [
+      "obj-75",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-42",
+      3
+     ],
+     "destination": [
+      "obj-76",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-74",
+      0
+     ],
+     "destination": [
+      "obj-77",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-75",
+      0
+     ],
+     "destination": [
+      "obj-77",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-74",
+      0
+     ],
+     "destination": [
+      "obj-78",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-76",
+      0
+     ],
+     "destination": [
+      "obj-78",
+      1
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-59",
+      0
+     ],
+     "destination": [
+      "obj-79",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-77",
+      0
+     ],
+     "destination": [
+      "obj-60",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-78",
+      0
+     ],
+     "destination": [
+      "obj-79",
+      0
+     ]
+    }
+   },
+   {
+    "patchline": {
+     "source": [
+      "obj-79",
+      0
+     ],
+     "destination": [
+      "obj-61",
+      1
      ]
     }
    }
