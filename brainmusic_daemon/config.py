@@ -24,6 +24,7 @@ from brainmusic_daemon.sections import (
     Section,
     SessionConfig,
     SwapConfig,
+    WebConfig,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Config:
     music: MusicConfig
     swap: SwapConfig
     control: ControlConfig
+    web: WebConfig
     preset: Preset  # the one that `music` names
     source: Source
     choice: Choice  # of the mapper

@@ -140,10 +140,31 @@ class ControlConfig(Section):
     @property
     def beyond_loopback(self) -> bool:
         """Return whether other computers may reach it."""
-        try:
-            return not ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host != "localhost"
+        return _is_beyond_loopback(self.host)
+
+
+class WebConfig(Section):
+    """Where the page, OSCQuery and the metrics are served over HTTP."""
+
+    enabled: bool = Field(True, description="serve the page, OSCQuery and metrics")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen at; 0.0.0.0: whoever has the token")
+    port: int = Field(57180, ge=0, le=65535, description="TCP port; 0: any that is free")
+    token: str = Field(
+        "", pattern=r"^([A-Za-z0-9_.~-]{8,200})?$", description="asked for; empty: none on loopback, else a new one each run"
+    )
+    hosts: list[str] = Field(default_factory=list, description="further names under which this computer is reached")
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Return whether other computers may reach it."""
+        return _is_beyond_loopback(self.host)
+
+
+def _is_beyond_loopback(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 class SceneConfig(Section):
@@ -164,4 +185,5 @@ SECTIONS: Mapping[str, type[Section]] = {
     "music": MusicConfig,
     "swap": SwapConfig,
     "control": ControlConfig,
+    "web": WebConfig,
 }

@@ -21,7 +21,10 @@ from tests import parts
 from tests.receivers import wait_for
 
 COMMAND = (sys.executable, "-m", "brainmusic_daemon")
-QUIET = ("output.audio.enabled=false", "control.osc_port=0", "control.explain_hz=0", "session.status=false")
+QUIET = (
+    *("output.audio.enabled=false", "web.enabled=false", "control.osc_port=0", "control.explain_hz=0"),
+    "session.status=false",
+)
 
 
 @contextmanager
@@ -54,7 +57,7 @@ class Process:
 
     def __init__(self, *settings: str, name: str, env: dict[str, str] | None = None, quiet: bool = True) -> None:
         command = [*COMMAND, "run", "--set", f"session.name={name}"]
-        for setting in (*(QUIET[: 3 if quiet else 0]), *settings):
+        for setting in (*(QUIET[: 4 if quiet else 0]), *settings):
             command += ["--set", setting]
         self.name, self.said = name, list[str]()
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})

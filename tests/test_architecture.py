@@ -37,6 +37,8 @@ BELONGS = {
     "torch": {"mapping", "learning", "synth.instrument_model"},
     "matplotlib": {"learning.figures"},
     "rich": {"service", "cli"},
+    "starlette": {"service"},
+    "uvicorn": {"service.web"},
     "typer": {"cli"},
     "orjson": {"outputs"},
     "mido": {"outputs.smf"},

@@ -23,6 +23,7 @@ from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.session import Session, warm_up
 from brainmusic_daemon.service.sounding import Sounding
 from brainmusic_daemon.service.ticker import Ticker
+from brainmusic_daemon.service.web import Web
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Daemon:
         self.control = Control(self)
         self.socket = ControlSocket(self.control, config.session.name)
         self.osc_in = ControlOsc(self.control, config.control)
+        self.web = Web(self)
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
         self._stop_ticking = threading.Event()
@@ -76,8 +78,10 @@ class Daemon:
         self.mappers.start()
         self.control.start()
         self.osc_in.start()
+        self.web.start()
 
     def _stop(self) -> None:
+        self.web.stop()
         self.osc_in.stop()
         self.control.stop()
         self.mappers.stop()
