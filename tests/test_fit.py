@@ -23,7 +23,7 @@ QUICK = Shape(hidden=(16,), epochs=12)
 def played(model: Model, x: Any) -> Any:
     """Return the controls that a mapper with this model plays."""
     low, high = (np.array([getattr(span, end) for span in model.controls]) for end in ("low", "high"))
-    return low + np.clip(model.predict(x), 0, 1) * (high - low)
+    return np.clip(model.predict(x), low, high)
 
 
 def test_ridge_is_scikit_learns() -> None:

@@ -15,7 +15,7 @@ from brainmusic_daemon.api import ConfigError, FloatArray
 from brainmusic_daemon.learning.dataset import DataSet
 from brainmusic_daemon.learning.ridge import spread
 from brainmusic_daemon.learning.splits import Rows
-from brainmusic_daemon.mapping.model import activate
+from brainmusic_daemon.mapping.model import FAR, activate
 
 _PATIENCE = 8  # epochs without a better validation error
 _EPOCH_ROWS = 40_000  # drawn anew for every epoch: of an hour of ticks, neighbours are nearly the same
@@ -54,6 +54,7 @@ class Network:
     def predict(self, x: FloatArray) -> FloatArray:
         """Return (n, n_controls) float32 for `x` (n, n_features)."""
         at: Any = (x - self.mean.astype(np.float32)) / self.scale.astype(np.float32)
+        at = at.clip(-FAR, FAR)  # as whoever plays it
         for number, (weights, bias) in enumerate(self.layers):
             at = activate(self.shape.activation, at) if number else at
             at = at @ weights.astype(np.float32) + bias.astype(np.float32)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from brainmusic_daemon.api import FloatArray
 from brainmusic_daemon.learning.dataset import DataSet
 from brainmusic_daemon.learning.splits import Rows, distant
+from brainmusic_daemon.mapping.model import FAR
 
 ALPHAS: FloatArray = np.logspace(-7, 2, 19)
 """Penalties per row, for standardised features: comparable however many rows there are."""
@@ -36,6 +37,9 @@ class Linear:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Return (n, n_controls) float32 for `x` (n, n_features)."""
+        reach = (FAR * self.scale).astype(np.float32)  # as whoever plays it
+        centre = self.mean.astype(np.float32)
+        x = np.clip(x, centre - reach, centre + reach)
         slope = self.weights / self.scale[:, None]
         return np.asarray(x @ slope.astype(np.float32) + (self.intercept - self.mean @ slope).astype(np.float32))
 
