@@ -18,6 +18,7 @@ from brainmusic_daemon.sections import (
     BaselineConfig,
     ControlConfig,
     FeaturesConfig,
+    LearnConfig,
     MusicConfig,
     QualityConfig,
     SceneConfig,
@@ -46,6 +47,7 @@ class Config:
     swap: SwapConfig
     control: ControlConfig
     web: WebConfig
+    learn: LearnConfig
     preset: Preset  # the one that `music` names
     source: Source
     choice: Choice  # of the mapper

@@ -150,7 +150,9 @@ class WebConfig(Section):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen at; 0.0.0.0: whoever has the token")
     port: int = Field(57180, ge=0, le=65535, description="TCP port; 0: any that is free")
     token: str = Field(
-        "", pattern=r"^([A-Za-z0-9_.~-]{8,200})?$", description="asked for; empty: none on loopback, else a new one each run"
+        "",
+        pattern=r"^([A-Za-z0-9_.~-]{8,200})?$",
+        description="asked for; empty: none on loopback, else a new one each run",
     )
     hosts: list[str] = Field(default_factory=list, description="further names under which this computer is reached")
 
@@ -165,6 +167,15 @@ def _is_beyond_loopback(host: str) -> bool:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host != "localhost"
+
+
+class LearnConfig(Section):
+    """Learning from ratings and turned knobs while the music plays."""
+
+    enabled: bool = Field(False, description="learn from the start; else `learn on` begins")
+    explore: float = Field(0.15, ge=0, le=0.3, description="size of the variations to compare, share of range; 0: none")
+    step: float = Field(0.06, gt=0, le=0.5, description="a rating moves no control further, share of its range")
+    seed: int = Field(1, ge=0, le=2**31 - 1, description="another seed tries other variations")
 
 
 class SceneConfig(Section):
@@ -186,4 +197,5 @@ SECTIONS: Mapping[str, type[Section]] = {
     "swap": SwapConfig,
     "control": ControlConfig,
     "web": WebConfig,
+    "learn": LearnConfig,
 }

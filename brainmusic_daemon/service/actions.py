@@ -66,6 +66,10 @@ def _target(daemon: Daemon, control: str, value: float) -> Done:
     return Done(f"{control} ought to be {value:g} {found.unit}".rstrip())
 
 
+def _learn(daemon: Daemon, on: bool) -> Done | Ticket:
+    return Done(daemon.tutor.on()) if on else daemon.tutor.off()
+
+
 def _marker(daemon: Daemon, text: str) -> Done:
     daemon.session.journal.note("marker", text=text)
     return Done(f"marked '{text}'")
@@ -130,6 +134,9 @@ ACTIONS: Mapping[str, Callable[..., Done | Ticket]] = {
     "save": lambda daemon, file: daemon.mappers.save(file),
     "rate": _rate,
     "target": _target,
+    "learn": _learn,
+    "learn.reset": lambda daemon: daemon.tutor.reset(),
+    "learn.save": lambda daemon, file: daemon.tutor.save(file),
     "marker": _marker,
     "mute": _mute,
     "gain": _gain,

@@ -129,6 +129,6 @@ def _in_full(command: str, texts: Sequence[object]) -> list[object]:
     for at, (kind, text) in enumerate(zip(kinds, texts, strict=False)):
         if kind is Kind.FILE and isinstance(text, str) and text:
             path = Path(text).expanduser()
-            if path.is_file() or command in ("save", "record.start"):
+            if path.is_file() or command in ("save", "learn.save", "record.start"):
                 found[at] = str(path.absolute())
     return found

@@ -64,6 +64,17 @@ COMMANDS: tuple[Command, ...] = (
         "Say where a control ought to be now: training data.",
         state=True,
     ),
+    Command(
+        "learn",
+        (Argument("on", Kind.SWITCH, "0: what was learned plays on, without the variations"),),
+        "Learn from ratings and targets while playing, or no more.",
+    ),
+    Command("learn.reset", (), "Forget what was learned while playing; what played before plays again."),
+    Command(
+        "learn.save",
+        (Argument("file", Kind.FILE, "a .safetensors file"),),
+        "Write what was learned as a model that `mapper.load` takes.",
+    ),
     Command("marker", (Argument("text", Kind.TEXT),), "Write a word of yours into the recording."),
     Command("mute", (_ON,), "Fade out, or in again; the brain is followed all the while.", state=True, urgent=True),
     Command(

@@ -24,6 +24,7 @@ from brainmusic_daemon.service.session import Session, warm_up
 from brainmusic_daemon.service.sounding import Sounding
 from brainmusic_daemon.service.ticker import Ticker
 from brainmusic_daemon.service.web import Web
+from brainmusic_daemon.service.tutor import Tutor
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Daemon:
         self.ticker = Ticker(self.clock, config.tick, self.session.tick)
         self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
         self.mappers = Mappers(self.session)
+        self.tutor = Tutor(self.session, self.mappers)
         self.sounding = Sounding(config.outputs)
         self.control = Control(self)
         self.socket = ControlSocket(self.control, config.session.name)
@@ -76,6 +78,7 @@ class Daemon:
         self._tick_thread.start()
         self._warming.start()
         self.mappers.start()
+        self.tutor.start()
         self.control.start()
         self.osc_in.start()
         self.web.start()
@@ -84,6 +87,7 @@ class Daemon:
         self.web.stop()
         self.osc_in.stop()
         self.control.stop()
+        self.tutor.stop()
         self.mappers.stop()
         self._stop_ticking.set()
         if self._tick_thread.is_alive():

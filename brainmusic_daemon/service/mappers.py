@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Mappers:
         self._lock = threading.Lock()
         self._slow = 0  # times in a row that the mapper was too slow
         self._watcher = Watcher(self._saved) if config.swap.watch else None
+        self.keep: Callable[[Mapping[str, Any], Path], Mapping[str, Any]] = lambda table, target: table
+        """Whoever makes files for mappers has them outlive the session when a table that names them is saved."""
 
     def start(self) -> None:
         """Begin to take requests, and to watch the files of what plays."""
@@ -81,6 +83,14 @@ class Mappers:
             return self._go(self._step(name=name, table=table, folder=folder, origin="swap"), fade_s)
 
         return self._errands.ask(work)
+
+    def play(
+        self, name: str, table: Mapping[str, Any], folder: Path | None, origin: str, fade_s: float | None = None
+    ) -> Ticket:
+        """Swap to the mapper of a table that somebody made; `origin` is what the history calls it."""
+        return self._errands.ask(
+            lambda: self._go(self._step(name=name, table=table, folder=folder, origin=origin), fade_s)
+        )
 
     def scene(self, name: str, fade_s: float | None = None) -> Ticket:
         """Recall a scene of the configuration: its mapper and its preset, with its fade."""
@@ -222,7 +232,7 @@ class Mappers:
         if same and origin.parent.resolve() == configuration.folder().resolve():
             raise ConfigError(f"'{origin.stem}' belongs to the project; give your own file a name: save my.toml")
         as_written = step.folder == config.folder and target.parent.resolve() == origin.parent.resolve()
-        table = step.table if as_written else choice.located(step.table, step.folder)
+        table = self.keep(step.table if as_written else choice.located(step.table, step.folder), target)
         music = {**self._file.get("music", {}), "preset": step.preset, "seed": step.seed}
         edits.save(origin, target, {"mapper": table, "music": music})
         if same:

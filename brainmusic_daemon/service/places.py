@@ -19,16 +19,17 @@ def inside(config: Config, command: Command, values: tuple[Value, ...]) -> tuple
 def _placed(config: Config, command: str, name: str) -> str:
     if FORBIDDEN & {*name} or name.startswith((".", "~")) or name.endswith("."):
         raise Refused(f"'{name[:60]}': over the network a file is a name in the configuration's folder, not a path")
-    if "." not in name and command not in ("save", "record.start"):
+    if "." not in name and command not in ("save", "learn.save", "record.start"):
         return name  # a kind, a scene, a preset, a bundled configuration
     if command == "record.start":
         return name  # it has a folder of its own
     if config.folder is None:
         raise Refused(f"'{name}': this configuration has no folder")
     file = config.folder / name
-    if command == "save":
-        if file.suffix != ".toml":
-            raise Refused(f"'{name}': a configuration's name ends in .toml")
+    if command in ("save", "learn.save"):
+        what, suffix = ("configuration", ".toml") if command == "save" else ("model", ".safetensors")
+        if file.suffix != suffix:
+            raise Refused(f"'{name}': a {what}'s name ends in {suffix}")
         if file.exists() and str(file) != config.origin:
             raise Refused(f"'{name}' is there already, and over the network nothing is written over")
     elif not file.is_file():
