@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -19,13 +19,15 @@ class Watcher:
     def __init__(self, changed: Callable[[set[Path]], None]) -> None:
         """`changed` is called in the watcher's thread with those of the files that were saved."""
         self._changed = changed
-        self._files: frozenset[Path] = frozenset()
+        self._files: Mapping[Path, object] = {}  # file → how it was when it was last taken up
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="files", daemon=True)
 
     def watch(self, files: Collection[Path]) -> None:
         """Watch these files, and no others, from now on.  From any thread."""
-        self._files = frozenset(file.resolve() for file in files)
+        before = self._files
+        paths = [file.resolve() for file in files]
+        self._files = {path: before.get(path, _look(path)) for path in paths}
 
     def start(self) -> None:
         self._thread.start()
@@ -39,8 +41,8 @@ class Watcher:
         import watchfiles
 
         while not self._stop.is_set():
-            files = self._files
-            folders = {file.parent for file in files if file.parent.is_dir()}
+            watched = self._files.keys()
+            folders = {file.parent for file in watched if file.parent.is_dir()}
             if not folders:
                 self._stop.wait(_LOOK_MS / 1000)
                 continue
@@ -56,12 +58,29 @@ class Watcher:
                     raise_interrupt=False,
                     watch_filter=lambda _, path: Path(path) in self._files,
                 )
-                for notice in notices:
-                    saved = {Path(path) for change, path in notice if change is not watchfiles.Change.deleted}
-                    if saved:
-                        self._changed(saved)
-                    if self._files != files:
+                for _ in notices:
+                    self._compare()
+                    if self._files.keys() != watched:
                         break
             except (OSError, RuntimeError) as error:  # a folder that went away, or too many watches on this machine
                 _log.warning("files are not watched for a while: %s", error)
                 self._stop.wait(5.0)
+
+    def _compare(self) -> None:
+        """Tell what is not as it was: also what was saved before the notices began, or on a drive that gives none."""
+        files = self._files
+        now = {file: _look(file) for file in files}
+        saved = {file for file, looks in now.items() if looks is not None and looks != files[file]}
+        if saved:
+            if self._files is files:
+                self._files = {file: looks or files[file] for file, looks in now.items()}
+            self._changed(saved)
+
+
+def _look(file: Path) -> object:
+    """Return what tells one state of a file from another; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
