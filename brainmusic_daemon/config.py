@@ -57,6 +57,7 @@ class Config:
     origin: str  # file it came from, for messages
     tables: Mapping[str, Any]  # the merged TOML, for `check` and for what is made anew
     profile: Profile | None = None  # of the person, where one is named
+    overrides: tuple[str, ...] = ()  # of the command line
 
     @property
     def mapper(self) -> Mapper:
@@ -95,7 +96,12 @@ def load(
     for text in overrides:
         _override(merged, text)
     merged.update(tables or {})
-    return resolve(merged, str(path))
+    return replace(resolve(merged, str(path)), overrides=tuple(overrides))
+
+
+def again(config: Config) -> Config:
+    """Read the file that `config` came from once more, with the same overrides.  Raises ConfigError."""
+    return load(config.origin, config.overrides)
 
 
 def parse(path: Path) -> dict[str, Any]:

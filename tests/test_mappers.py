@@ -69,12 +69,12 @@ fade_s = 0.1
 class Stage:
     """A session that is ticked by hand, and its mappers."""
 
-    def __init__(self, folder: Path, text: str = CONFIG) -> None:
+    def __init__(self, folder: Path, text: str = CONFIG, *overrides: str) -> None:
         self.folder = folder
         self.file = folder / "piece.toml"
         self.file.write_text(text)
         self.clock = VirtualClock()
-        self.session = Session(configuration.load(self.file), self.clock)
+        self.session = Session(configuration.load(self.file, overrides), self.clock)
         self.entries: list[Entry] = []
         self.session.journal.listen(self.entries.append)
         self.mappers = Mappers(self.session)
@@ -234,6 +234,31 @@ def test_wrong_turns_are_refused(control: str, setting: str, value: Any, said: s
     message = stage.done(ticket)
     assert not ticket.ok and said in message, message
     assert stage.mappers.edit("tempo", "gain", 2.0).wait(30)
+
+
+def test_one_knob_that_will_not_do_does_not_hold_up_the_others(stage: Stage) -> None:
+    hold = threading.Event()
+    stage.mappers._errands.ask(lambda: str(hold.wait(30)))
+    tickets = [stage.mappers.edit("tempo", "gain", gain) for gain in (2.0, -1.0)]
+    tickets.append(stage.mappers.edit("loudness", "gain", 3.0))
+    tickets.append(stage.mappers.edit("loudness", "gian", 3.0))
+    hold.set()
+    assert not any(stage.done(ticket) and ticket.ok for ticket in tickets)  # somebody has to hear of it
+    routes = stage.session.pipeline.host.playing.mapper.routes  # type: ignore[attr-defined]
+    assert routes["loudness"].gain == 3.0 and routes["tempo"].gain == 1.0
+
+
+def test_read_again_what_the_command_line_set_stays_set(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(tmp_path, CONFIG, "mapper.routes.tempo.gain=7", "features.delay_ms=90")
+    stage.mappers.start()
+    try:
+        stage.play(0.5)
+        assert stage.mappers.reload().wait(20)
+        stage.play(0.5)
+        assert stage.session.pipeline.host.playing.mapper.routes["tempo"].gain == 7  # type: ignore[attr-defined]
+        assert "needs a new start" not in caplog.text
+    finally:
+        stage.mappers.stop()
 
 
 def test_knobs_of_any_other_mapper_are_its_adjustments(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from brainmusic_daemon import choice, registry
 from brainmusic_daemon import config as configuration
-from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.api import BrainmusicError, ConfigError
 from brainmusic_daemon.choice import Choice
 from brainmusic_daemon.mapping.host import Report
 from brainmusic_daemon.mapping.seat import Fault, Seat
@@ -205,6 +205,22 @@ class Mappers:
     def _edit(self) -> str:
         with self._lock:
             turned, self._turned = self._turned, {}
+        try:
+            return self._turn(turned)
+        except (BrainmusicError, Fault):
+            if len(turned) == 1:
+                raise
+        failed = None
+        for knob, value in turned.items():  # one that will not do is no reason to leave the others
+            try:
+                self._turn({knob: value})
+            except (BrainmusicError, Fault) as error:
+                failed = error
+        if failed is not None:
+            raise failed
+        return f"{len(turned)} knobs turned"
+
+    def _turn(self, turned: Mapping[tuple[str, str], Any]) -> str:
         table = self.history.step.table
         for (control, setting), value in turned.items():
             table = edits.changed(table, self._choice.mapper, control, setting, value)
@@ -242,14 +258,13 @@ class Mappers:
     def _read_again(self, always: bool = False) -> str:
         """Take up what the configuration's file says now, where it says something else than before."""
         config = self.session.config
-        path = Path(config.origin)
-        tables = configuration.parse(path)
-        resolved = configuration.resolve(tables, config.origin)
+        resolved = configuration.again(config)
+        tables = resolved.tables
         before, self._file = self._file, tables
         live = {"mapper", "music", "scene"}
         elsewhere = sorted(name for name in {*before, *tables} - live if before.get(name) != tables.get(name))
         if elsewhere:
-            _log.warning("[%s] of %s changed: that needs a new start", "], [".join(elsewhere), path.name)
+            _log.warning("[%s] of %s changed: that needs a new start", "], [".join(elsewhere), Path(config.origin).name)
         self.session.config = replace(config, scenes=resolved.scenes)
         if not always and all(before.get(name) == tables.get(name) for name in ("mapper", "music")):
             return "nothing to change"
