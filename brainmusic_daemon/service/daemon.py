@@ -17,6 +17,7 @@ from brainmusic_daemon.service.control import Control
 from brainmusic_daemon.service.control_osc import ControlOsc
 from brainmusic_daemon.service.control_socket import ControlSocket
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
+from brainmusic_daemon.service.logbook import LogBook
 from brainmusic_daemon.service.mappers import Mappers
 from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.recorder import Recorder
@@ -49,6 +50,7 @@ class Daemon:
         self.socket = ControlSocket(self.control, config.session.name)
         self.osc_in = ControlOsc(self.control, config.control)
         self.web = Web(self)
+        self.logbook = LogBook()
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
         self._stop_ticking = threading.Event()
@@ -72,6 +74,7 @@ class Daemon:
     def _start(self) -> None:
         # Many short Python slices instead of few long ones: the tick gets its turn within half a millisecond.
         sys.setswitchinterval(0.0005)
+        self.logbook.start()
         self.socket.start()  # first: a second daemon of this name gets no further
         self.session.acquisition.start()
         self.host.start()
@@ -97,6 +100,7 @@ class Daemon:
         self.session.acquisition.stop()
         self.recorder.stop()  # last of those, so that nothing is missing
         self.socket.stop()  # whoever waits for the end of this daemon waits for all of it
+        self.logbook.stop()
 
     def end(self) -> None:
         """Let `run` come to its end.  From any thread."""

@@ -29,6 +29,7 @@ from brainmusic_daemon.service.metrics import Histogram
 
 _log = logging.getLogger(__name__)
 
+_KEPT_S = 0.5  # of frames
 _LOOK_S = 0.25  # how often it is asked whether something was learned about the person
 
 
@@ -62,6 +63,7 @@ class Session:
         self.latency = Histogram()  # newest sample → all outputs were handed the frame
         self.frame: Frame | None = None  # newest
         self.tap: Callable[[Frame], None] | None = None  # hears every frame, in the tick: must neither block nor raise
+        self.frames: deque[Frame] = deque(maxlen=math.ceil(_KEPT_S / config.tick))  # for who looks now and then
         self.recent: deque[Features] = deque(maxlen=round(config.swap.try_s / config.tick))  # to try mappers on
         self.reported: Callable[[Report], None] = lambda report: None  # whoever wants to know too
         self._attached: _Attached | None = None
@@ -133,6 +135,7 @@ class Session:
         if frame.features.state is not State.LOST:
             self.latency.add(self.clock.now() - frame.features.sample_time)
         self.frame = frame
+        self.frames.append(frame)
         return frame
 
     def _make_frame(self, deadline: float) -> Frame:

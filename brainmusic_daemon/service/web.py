@@ -14,7 +14,6 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from brainmusic_daemon.sections import WebConfig
 from brainmusic_daemon.service.web_guard import Guard
 
 if TYPE_CHECKING:

@@ -14,12 +14,15 @@ STATIC = Path(__file__).parent / "static"
 
 
 def routes(daemon: Daemon) -> list[BaseRoute]:
-    """Return what the page is made of."""
+    """Return what the page is made of.  Called in the web server's thread."""
     from starlette.responses import FileResponse
-    from starlette.routing import Mount, Route
+    from starlette.routing import Mount, Route, WebSocketRoute
     from starlette.staticfiles import StaticFiles
+
+    from brainmusic_daemon.service.dashboard.hub import Hub
 
     return [
         Route("/", lambda request: FileResponse(STATIC / "index.html")),
         Mount("/static", StaticFiles(directory=STATIC)),
+        WebSocketRoute("/ws", Hub(daemon).serve),
     ]
