@@ -46,6 +46,7 @@ def look(daemon: Daemon) -> tuple[str, dict[str, Any]]:
             "panic": daemon.sounding.panicked,
             "gain_db": daemon.sounding.gain_db,
         },
+        "learning": daemon.tutor.status,
         "recording": asdict(recording) if recording is not None else None,
         "control": daemon.control.counters(),
         "osc_in": daemon.osc_in.counters(),

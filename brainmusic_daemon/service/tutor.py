@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import shutil
 import tempfile
 import threading
 from collections import deque
@@ -98,7 +97,7 @@ class Tutor:
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
         if self._folder is not None:
-            shutil.rmtree(self._folder.name, ignore_errors=True)
+            self._folder.cleanup()
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -128,6 +127,12 @@ class Tutor:
         name = f"{target.stem}-learned.safetensors"
         model_file.save(target.parent / name, self._model(version, version.offset))
         return {**table, "model": name}
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Return what there is to know about it, as plain data."""
+        learned = str(self.last) if self.last is not None else ""
+        return {"on": self.active, "learned": learned, "ignored": self.ignored}
 
     def _ask(self, work: Callable[[], str]) -> Ticket:
         ticket = Ticket()
