@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
@@ -44,7 +45,7 @@ class Pipeline:
         self.host = Host(self.seat(config.choice), fallback, config.tick)
         self.score = Score(config.preset, config.music.seed, config.tick)
         self.bank: bank.FeatureBank | None = None
-        self._next: tuple[Preset, int] | None = None  # to be played from the next tick on
+        self._next: deque[tuple[Preset, int]] = deque(maxlen=1)  # to be played from the next tick on
         self._number = 0
 
     def seat(self, choice: Choice) -> Seat:
@@ -89,13 +90,12 @@ class Pipeline:
 
     def play(self, preset: Preset, seed: int) -> None:
         """Let another preset go on where this one stands, from the next tick on.  From any thread."""
-        self._next = preset, seed
+        self._next.append((preset, seed))
 
     def _frame(self, features: Features, follow: float) -> Frame:
         """Map, glide towards rest by what the gate says, smooth, and play."""
-        if self._next is not None:
-            (preset, seed), self._next = self._next, None
-            self.score = follow_on(self.score, preset, seed)
+        if self._next:
+            self.score = follow_on(self.score, *self._next.pop())
         held = features.state in (State.HELD, State.LOST, State.RESTING)
         controls = Controls(features.time, self.host.step(features, follow, held))
         notes = self.score.advance(features.time, controls.values, follow)

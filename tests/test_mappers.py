@@ -367,8 +367,7 @@ def test_one_that_was_prepared_for_the_headset_before_is_prepared_again(stage: S
     ticket = stage.mappers.load(str(stage.write("mine.py")))
     assert ticket.wait(30)
     host = stage.session.pipeline.host
-    assert host._pending is not None
-    host._pending[0].names = ("alpha",)  # what it was prepared for when another headset came in between
+    host._pending[0][0].names = ("alpha",)  # what it was prepared for when another headset came in between
     wait_for(lambda: bool(stage.play(0.1)) and stage.name == "mine.py")
 
 
