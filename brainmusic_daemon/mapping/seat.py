@@ -73,7 +73,11 @@ class Seat:
 
     def _prepare_beside(self, names: Sequence[str], tick: float) -> None:
         """Prepare in a thread that can be left behind: a headset that comes back must not hang on somebody's code."""
-        worker = Worker(lambda _: self.mapper.prepare(names, tick), f"prepare-{self.name}"[:15])
+
+        def work(_: None) -> None:
+            self.mapper.prepare(names, tick)
+
+        worker = Worker(work, f"prepare-{self.name}"[:15])
         try:
             done = worker.call(None, PREPARE_S)
         finally:
