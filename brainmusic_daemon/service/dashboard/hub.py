@@ -56,8 +56,8 @@ class Hub:
         viewer = Viewer(socket)
         self._viewers.add(viewer)
         self._feed.renew()
-        viewer.offer(_encoded({**self._feed.sheet, "log": self._feed.log()}), must=True)
-        viewer.offer(_encoded({"k": "overview", **self._feed.overview()}), must=True)
+        viewer.greet(_encoded({**self._feed.fixed, "log": self._feed.log()}), _encoded(self._feed.sheet))
+        viewer.greet(_encoded({"k": "overview", **self._feed.overview()}))
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         writing = asyncio.create_task(viewer.write())
@@ -101,7 +101,7 @@ class Hub:
                     text, must = _encoded(update), update["k"] == "sheet"
                     for viewer in self._viewers:
                         viewer.offer(text, must)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a mistake of ours: the page is there again when it is over
                 _log.exception("the page could not be fed")
                 await asyncio.sleep(1.0)
             due = max(due + UPDATE_S, loop.time() - UPDATE_S)

@@ -1,4 +1,4 @@
-"""One browser tab: updates in, sent as fast as it reads and no faster, what it cannot take left out; requests parsed."""
+"""One browser tab: updates in, sent as fast as it reads, what it cannot take left out; messages in, requests out."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ class Viewer:
         self._allowance, self._looked = BURST, time.monotonic()
         self.skipped = 0
         self.code, self.reason = 1000, ""
+
+    def greet(self, *texts: str) -> None:
+        """Send what comes before everything else."""
+        self._answers.extend(texts)
+        self._wake.set()
 
     def offer(self, text: str, must: bool = False) -> None:
         """Send an update when there is room; `must`: what the others make no sense without."""
