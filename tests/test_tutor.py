@@ -15,7 +15,8 @@ from brainmusic_daemon.learning.distil import FEW_ROWS
 from brainmusic_daemon.mapping import model_file
 from brainmusic_daemon.service import lately
 from brainmusic_daemon.service.errands import Ticket
-from brainmusic_daemon.service.tutor import SETTLE_S, Tutor
+from brainmusic_daemon.service.notions import SETTLE_S
+from brainmusic_daemon.service.tutor import Tutor
 from tests import daemons
 from tests.frames import make_frame
 from tests.receivers import wait_for
@@ -50,8 +51,7 @@ class School(Stage):
     def __init__(self, folder: Path, explore: float = 0.1, seed: int = 1) -> None:
         super().__init__(folder, CONFIG.replace("EXPLORE", str(explore)).replace("SEED", str(seed)))
         self.tutor = Tutor(self.session, self.mappers)
-        self.session.journal.listen(self.tutor._hear)
-        self.mappers.keep = self.tutor.keep
+        self.tutor.listen()
         self.mappers.start()
 
     def play(self, seconds: float) -> dict[str, float]:
@@ -142,7 +142,7 @@ def test_knobs_turn_a_control_round(tmp_path: Path) -> None:
         for _ in range(4):
             for phase, wanted in ((10.0, 115.0), (25.0, 65.0)):  # the simulated person closes the eyes from 15 to 30
                 school.say("target", wanted, "tempo", wait=(phase - school.clock.now()) % 30.0)
-        assert school.origins[-1] == "learned from 8 knobs" and school.tutor.ignored == 0
+        assert school.origins[-1] == "learned from 8 knobs" and school.tutor.notions.ignored == 0
         assert answer() < -15
     finally:
         school.close()
@@ -239,9 +239,9 @@ def test_too_little_is_waited_for_and_no_signal_is_said(tmp_path: Path, caplog: 
     school = School(tmp_path)
     try:
         school.say("rating", 1.0, wait=3.0)  # the state is not good yet
-        assert school.tutor.ignored == 1 and "there was no good signal" in caplog.text
+        assert school.tutor.notions.ignored == 1 and "there was no good signal" in caplog.text
         school.say("rating", 1.0, wait=13.0)
-        assert school.origins == ["start"] and school.tutor.ignored == 1  # too few features to go by
+        assert school.origins == ["start"] and school.tutor.notions.ignored == 1  # too few features to go by
         school.play(20.0)
         assert school.origins == ["start", "learned from 1 rating"]
         school.say("target", 0.5, "reverb")
@@ -318,6 +318,18 @@ def test_in_a_daemon_by_commands_no_tick_is_missed(tmp_path: Path) -> None:
         assert daemon.control.ask("learn.reset", []).ok
         assert daemon.control.ask("learn", [0]).ok
         assert daemon.control.ask("learn.save", [str(file)]).reason == "refused"
-        folder = Path(daemon.tutor._folder.name)  # type: ignore[union-attr]
+        folder = daemon.tutor.shelf.folder
         assert any(folder.iterdir())
     assert not folder.exists() and not any(t.name == "tutor" for t in threading.enumerate())
+
+
+def test_a_mapping_learned_with_another_headset_is_a_new_beginning(school: School) -> None:
+    school.say("rating", 1.0)
+    first = school.tutor.last
+    lately_before, frame = school.tutor.lately.learned, school.session.frame
+    assert first is not None and frame is not None
+    school.tutor.lately.columns = school.tutor.lately.columns[:-3]  # the new one has fewer features
+    school.say("rating", 1.0)
+    second = school.tutor.last
+    assert second is not None and second is not first and len(second.ratings) == 1
+    assert second.start.features == lately_before[:-3] and school.session.pipeline.host.faults == 0
