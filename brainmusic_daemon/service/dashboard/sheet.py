@@ -100,26 +100,7 @@ def _control(control: Control, seat: Seat, driven: bool) -> dict[str, Any]:
         "help": control.help,
         "driven": driven,
         "from": getattr((edits.routes_of(seat.mapper) or {}).get(control.name), "source", "") if driven else "",
-        "settings": _settings(control, seat) if driven else {},
-    }
-
-
-def _settings(control: Control, seat: Seat) -> dict[str, Any]:
-    """Return how every setting of `commands.ROUTE` stands for one control."""
-    name = control.name
-    shaping = (edits.routes_of(seat.mapper) or {}).get(name) or seat.adjustments.shapings.get(name)
-    smoothing = seat.smoothing.get(name)
-    output = getattr(shaping, "output", None) or (control.low, control.high)
-    return {
-        "gain": getattr(shaping, "gain", 1.0),
-        "offset": getattr(shaping, "offset", 0.0),
-        "invert": getattr(shaping, "invert", False),
-        "low": output[0],
-        "high": output[1],
-        "freeze": smoothing.freeze if smoothing is not None else False,
-        "smooth_s": smoothing.time_s if smoothing is not None else 0.05,
-        "slew": (smoothing.slew if smoothing is not None else None) or control.slew,
-        "dead_zone": smoothing.dead_zone if smoothing is not None else 0.0,
+        "settings": edits.standing(control, seat) if driven else {},
     }
 
 
