@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -68,7 +69,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reason, status, text = self._judge(scope)
         if not reason:
-            await self.app(scope, receive, _with_headers(send))
+            with suppress(asyncio.CancelledError):  # the server ends, and there is nobody to tell
+                await self.app(scope, receive, _with_headers(send))
             return
         self.count(reason)
         if reason == "token":

@@ -70,7 +70,8 @@ class Hub:
                 task.cancel()
             await asyncio.gather(writing, reading, return_exceptions=True)
             with suppress(Exception):
-                await asyncio.wait_for(socket.close(viewer.code, viewer.reason), 1.0)
+                async with asyncio.timeout(1.0):
+                    await socket.close(viewer.code, viewer.reason)
 
     def counters(self) -> dict[str, float]:
         """Return how many look, and how many updates they missed because they were slow."""
@@ -79,7 +80,8 @@ class Hub:
     async def _greet(self, socket: WebSocket) -> bool:
         """Return whether the first message holds the token, which a page that needs none sends empty."""
         try:
-            first = json.loads(await asyncio.wait_for(socket.receive_text(), GREETING_S))
+            async with asyncio.timeout(GREETING_S):
+                first = json.loads(await socket.receive_text())
             token = first.get("token", "") if isinstance(first, dict) else ""
         except Exception:  # noqa: BLE001 - it left, said nothing, or nothing that can be read
             token = None

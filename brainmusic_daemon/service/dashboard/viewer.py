@@ -79,7 +79,8 @@ class Viewer:
             self._wake.clear()
             while text := self._next():
                 try:
-                    await asyncio.wait_for(self._socket.send_text(text), STUCK_S)
+                    async with asyncio.timeout(STUCK_S):  # not wait_for: until Python 3.12 it may miss being cancelled
+                        await self._socket.send_text(text)
                 except TimeoutError:
                     self.code, self.reason = 1008, "too slow"
                     return

@@ -86,7 +86,7 @@ export class Traces {
       for (let at = 0; at < this.size; at++) {
         const value = line[at], ahead = (at - head + this.size) % this.size;
         if (Number.isNaN(value) || ahead < gap) { pen = false; continue; }
-        const y = middle - Math.max(-row * 1.2, Math.min(row * 1.2, value * gain));
+        const y = middle - value * gain;
         pen ? context.lineTo(x(at), y) : context.moveTo(x(at), y);
         pen = true;
       }
