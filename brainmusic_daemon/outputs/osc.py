@@ -22,6 +22,7 @@ from brainmusic_daemon.outputs.schedule import Schedule
 
 _log = logging.getLogger(__name__)
 
+STOPPED = "stopped"  # the state that is said last
 AHEAD_S = 0.05  # scsynth plays a bundle at its time tag: far enough ahead that a late tick is not late there
 
 
@@ -153,11 +154,12 @@ class Osc:
             self._send_now([message(address, arguments)], -math.inf)  # -inf: whoever is away is the tick's business
 
     def close(self) -> None:
-        """Close the sockets; the counters stay."""
-        self._is_open = False
+        """Tell the receivers that nothing more will come, and close the sockets; the counters stay."""
         if self._schedule is not None:
             self._schedule.close()
             self._schedule = None
+        self.say("/brainmusic/state", [STOPPED])  # what sounds there without an end can fall silent
+        self._is_open = False
         for target in self._targets:
             target.close()
 
