@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from brainmusic_daemon.api import Control, Event, Frame, State
+from brainmusic_daemon.outputs.osc import STOPPED
 from brainmusic_daemon.outputs.osc_encoding import Layout, escape, floats_in, int32
 from brainmusic_daemon.outputs.osc_words import EMBEDDING, PROMPT, TEXT, plain
 from brainmusic_daemon.service.explainer import NAMED
@@ -29,7 +30,7 @@ _DRONE = (Slot("f", 0.0, unit="Hz"), Slot("f", 0.0, 8.0), _SHARE, _SHARE)
 def methods(layout: Layout, frame: Frame, controls: Sequence[Control]) -> Iterator[Method[Look]]:
     """Give a method for every address that is sent while names are those of `layout` and `frame`."""
     yield from _floats(layout, frame, {escape(control.name): control for control in controls})
-    states = Slot("s", choices=tuple(str(state) for state in State))
+    states = Slot("s", choices=(*(str(state) for state in State), STOPPED))
     yield Method("/brainmusic/state", "what the music does with the signal", READ, (states,), _of_frame(_state))
     count, beat = (Slot("i", 0, 2**31 - 1),), _of_frame(lambda f: [int32(f.number)])
     yield Method("/brainmusic/heartbeat", "number of the tick; starts again from 0", READ, count, beat)
