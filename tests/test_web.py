@@ -50,7 +50,7 @@ def get(
 ) -> tuple[int, dict[str, str], str]:
     connection = http.client.HTTPConnection("127.0.0.1", running.web.port, timeout=10)
     try:
-        connection.request(method, path, body, headers)
+        connection.request(method, path, body, {"Accept": "text/html"} | headers)  # else `/` is OSCQuery's
         answer = connection.getresponse()
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode()
     except OSError:
