@@ -95,6 +95,8 @@ class Acquisition:
         self._delivered = StreamInfo("", (), 0.0)  # all that the source delivers, before channels are picked
         # a recording holds its gaps: opened again it would begin anew, so it says `reopen_on_silence = False`
         self._reopens = bool(getattr(source, "reopen_on_silence", True))
+        # a source that is cheap to look for says how soon it may be looked for again, at most
+        self._longest_s = float(getattr(source, "longest_pause_s", BACKOFF_S[1]))
         self._is_open = self._reopened = False
         self._attempt = 0
         self._retry_at = -math.inf
@@ -278,7 +280,7 @@ class Acquisition:
 
     def _lose(self, error: SourceLost) -> None:
         self._close()
-        first, longest = BACKOFF_S
+        first, longest = BACKOFF_S[0], self._longest_s
         pause = min(longest, first * 2.0 ** min(self._attempt, 10))
         self._attempt += 1
         self._retry_at = self._clock.now() + pause * (1.0 + self._random.uniform(-BACKOFF_JITTER, 0.0))
