@@ -347,7 +347,7 @@ def test_a_fault_names_the_line_of_the_users_file(tmp_path: Path) -> None:
     exec(compile(file.read_text(), str(file), "exec"), space)
     mapper = Constant(act=space["boom"])
     mapper.files = (file,)  # type: ignore[attr-defined]
-    with pytest.raises(Fault, match=r"^mine\.py, line 2, in boom: ZeroDivisionError"):
+    with pytest.raises(Fault, match=r"^failed in mine\.py, line 2, in boom: ZeroDivisionError.*\[return 1 // 0\]$"):
         seat(mapper).map(FEATURES)
 
 
@@ -382,7 +382,7 @@ def test_nobody_who_was_overtaken_replaced_or_left_at_another_headset_keeps_a_th
     tempo(host, 1)
     while host.dropped:
         host.dropped.popleft().leave()
-    wait_for(lambda: threading.active_count() == before)
+    wait_for(lambda: threading.active_count() <= before)
 
 
 def test_two_may_ask_for_an_explanation_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,8 +187,9 @@ def told(error: BaseException, files: Sequence[Path]) -> str:
     own = {str(file) for file in files if file.suffix == ".py"}
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{Path(error.filename).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+        return f"failed in {Path(error.filename).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in own:
-            return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {what}"
-    return what
+            code = f"  [{frame.line}]" if frame.line else ""
+            return f"failed in {Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {what}{code}"
+    return f"failed: {what}"
