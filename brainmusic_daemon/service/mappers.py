@@ -199,6 +199,7 @@ class Mappers:
             raise ConfigError(f"'{origin.stem}' belongs to the project; give your own file a name: save my.toml")
         as_written = step.folder == config.folder and target.parent.resolve() == origin.parent.resolve()
         table = self.keep(step.table if as_written else choice.located(step.table, step.folder), target)
+        table = choice.beside(table, target.parent)
         music = {**self._file.get("music", {}), "preset": step.preset, "seed": step.seed}
         edits.save(origin, target, {"mapper": table, "music": music})
         if same:
