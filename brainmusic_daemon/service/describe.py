@@ -83,7 +83,7 @@ def describe(config: Config) -> Description:
     return Description(
         origin=config.origin,
         source=_settings(config.source),
-        mapper=_kind(config.mapper),
+        mapper=config.choice.name or _kind(config.mapper),
         music=_music(config),
         outputs={name: _settings(output) for name, output in config.outputs.items()},
         tick_ms=config.session.tick_ms,
