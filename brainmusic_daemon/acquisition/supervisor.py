@@ -125,6 +125,19 @@ class Acquisition:
         ring = self.setup.ring
         return -math.inf if ring is None else ring.arrival
 
+    @property
+    def battery(self) -> float | None:
+        """Percent of the headset's battery; None where it does not tell."""
+        charge = getattr(self._source, "battery", None)
+        return float(charge) if isinstance(charge, (int, float)) else None
+
+    @property
+    def resistances(self) -> Mapping[str, float]:
+        """Resistance of each electrode as the board measures it, kΩ; empty where it does not."""
+        found = tuple(getattr(self._source, "resistances", ()))
+        channels = self._delivered.channels
+        return dict(zip(channels, found, strict=True)) if len(found) == len(channels) else {}
+
     def alive(self, now: float) -> bool:
         """Whether samples arrived within `silence_s` before `now` (session seconds)."""
         return self.state in (SourceState.STREAMING, SourceState.ENDED) and now - self._heard <= self.silence_s

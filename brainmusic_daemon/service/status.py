@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from brainmusic_daemon.api import CONTROL
@@ -44,6 +44,8 @@ class Status:
     source_counters: dict[str, float]
     outputs: dict[str, dict[str, float]]
     lost: dict[str, str]  # outputs that are not open, and why
+    battery: float | None = None  # of the headset, percent; None: it does not tell
+    resistances: dict[str, float] = field(default_factory=dict)  # channel → kΩ, where the board measures it
 
 
 def snapshot(daemon: Daemon) -> Status:
@@ -64,7 +66,7 @@ def snapshot(daemon: Daemon) -> Status:
     return Status(
         seconds=frame.time,
         state=str(features.state) if session.acquisition.seen and features.names else "waiting",
-        source=_source(session.acquisition.last_message, info),
+        source=_source(session.acquisition.last_message, info, session.acquisition.battery),
         quality=tuple(zip(features.channels, features.quality.tolist(), strict=True)),
         features=tuple((name, features[name]) for name in shown),
         drives=tuple(
@@ -79,6 +81,8 @@ def snapshot(daemon: Daemon) -> Status:
         source_counters=session.counters(),
         outputs=daemon.host.counters(),
         lost=dict(daemon.host.lost),
+        battery=session.acquisition.battery,
+        resistances=dict(session.acquisition.resistances),
     )
 
 
@@ -89,9 +93,10 @@ def _other_delays(session: Session) -> dict[str, float]:
     return {name: delay for name, delay in found.items() if delay != usual}
 
 
-def _source(message: str, info: object) -> str:
+def _source(message: str, info: object, battery: float | None) -> str:
     channels, rate = getattr(info, "channels", ()), getattr(info, "samplerate", 0.0)
-    return f"{getattr(info, 'name', '')}, {len(channels)} channels at {rate:g} Hz" if info else message
+    charge = f", battery {battery:.0f} %" if battery is not None else ""
+    return f"{getattr(info, 'name', '')}, {len(channels)} channels at {rate:g} Hz{charge}" if info else message
 
 
 def _amount(control: str, value: float) -> str:
