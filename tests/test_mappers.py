@@ -449,3 +449,18 @@ def test_a_scene_that_names_nothing_is_told_before_it_is_wanted(tmp_path: Path) 
         configuration.load(file)
     (tmp_path / "storm.toml").write_text('[mapper]\nkind = "direct"\n')
     assert configuration.load(file).scenes["storm"].mapper == "storm.toml"
+
+
+def test_knobs_of_one_that_failed_are_refused_and_undo_brings_back_what_stands_in(stage: Stage) -> None:
+    """Turned, they would move what nobody hears."""
+    stage.done(stage.mappers.load("linear"))
+    file = stage.write("late.py", "self.bpm += 1.0; return {'tempo': self.bpm} if self.bpm < 700 else 1 / 0")
+    file.write_text(file.read_text().replace("{'tempo': self.bpm}", "{'tempo': 100.0}"))
+    stage.done(stage.mappers.load(str(file)))
+    stage.play(10.0)
+    assert stage.name == "linear" and stage.session.pipeline.host.wanted.fault
+    ticket = stage.mappers.edit("tempo", "gain", 2.0)
+    assert "'linear' plays instead of 'late.py', which failed in late.py" in stage.done(ticket) and not ticket.ok
+    assert stage.done(stage.mappers.undo()).startswith("undone: mapper 'linear'")
+    ticket = stage.mappers.edit("tempo", "gain", 2.0)
+    assert stage.done(ticket) == "tempo gain = 2.0" and stage.name == "linear"
