@@ -223,3 +223,15 @@ def test_a_recording_is_told(running: Daemon, tmp_path: object) -> None:
     assert found["brainmusic_recording"].samples[0].value == 1
     assert found["brainmusic_recording_lost_samples"].samples[0].value == 0
     assert read(get(running, "/metrics")[2])["brainmusic_recording"].samples[0].value == 0
+
+
+def test_status_has_the_same_for_machines(running: Daemon) -> None:
+    data = running.control.ask("status", []).data
+    json.dumps(data, allow_nan=False)
+    for name in ("latency", "lateness", "duration"):
+        found = data["histograms"][name]
+        counts = [count for _, count in found["buckets"]]
+        assert found["buckets"][-1][0] is None and counts == sorted(counts) and counts[-1] > 10
+        assert found["sum_s"] > 0
+    assert data["versions"]["brainmusic"] == __version__ and data["web"]["port"] == running.web.port
+    assert data["state"] in {str(state) for state in State} and data["latency"]["p99_ms"] > 0
