@@ -161,7 +161,7 @@ def test_counters_count(running: Daemon) -> None:
     assert more("brainmusic_mapper_events", "event", "refused") == 1
     assert more("brainmusic_web_refused", "reason", "host") == 1
     sent = {(s.labels["what"], s.labels.get("target", "")): s.value for s in after["brainmusic_output_events"].samples}
-    assert sent["sent", ""] > 100
+    assert sent["sent", ""] > 10
     assert any(what == "refused" and target.startswith("127.0.0.1:") for what, target in sent)
     present = {s.labels["what"]: s.value for s in after["brainmusic_output_present"].samples}
     assert present["listening"] == 0  # nobody is at the target
