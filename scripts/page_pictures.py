@@ -59,7 +59,7 @@ def main() -> None:
     both.resize((both.width * 5 // 8, both.height * 5 // 8), Image.Resampling.LANCZOS).save(folder / "page-phone.png")
     for name in ("page-dark", "page-light", "page-phone"):
         path = folder / f"{name}.png"
-        picture = Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        picture = Image.open(path).convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE)
         picture.save(path, optimize=True)
         sys.stdout.write(f"{path}: {path.stat().st_size / 1000:.0f} kB\n")
 
