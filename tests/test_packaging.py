@@ -66,6 +66,9 @@ def test_the_wheel_carries_every_module_and_configuration(wheel: Path) -> None:
     files = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "brainmusic_daemon").rglob("*.py")}
     configs = [path for kind in ("toml", "safetensors") for path in CHECKOUT.glob(f"configs/**/*.{kind}")]
     files |= {f"brainmusic_daemon/{path.relative_to(CHECKOUT).as_posix()}" for path in configs}
+    static = (CHECKOUT / "brainmusic_daemon" / "service" / "dashboard" / "static").iterdir()
+    files |= {path.relative_to(CHECKOUT).as_posix() for path in static}
+    assert "brainmusic_daemon/service/dashboard/static/index.html" in files
     assert "brainmusic_daemon/configs/models/neural.safetensors" in files
     assert "brainmusic_daemon/configs/default.toml" in files
     assert files <= set(zipfile.ZipFile(wheel).namelist())
