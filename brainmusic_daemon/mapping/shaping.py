@@ -102,7 +102,7 @@ class Shaping(Bend):
             time_s=usual.time_s if self.smooth_s is None else self.smooth_s,
             slew=usual.slew if self.slew is None else self.slew,
             dead_zone=usual.dead_zone if self.dead_zone is None else self.dead_zone,
-            freeze=self.freeze or usual.freeze,
+            freeze=self.freeze if "freeze" in self.model_fields_set else usual.freeze,
             kind=usual.kind if self.kind is None else self.kind,
             agility=usual.agility if self.agility is None else self.agility,
             acceleration=usual.acceleration if self.acceleration is None else self.acceleration,
