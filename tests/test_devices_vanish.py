@@ -255,6 +255,39 @@ def test_a_headset_that_dies_and_lives_again_leaves_nothing_behind() -> None:
     wait_for(lambda: not {t for t in threading.enumerate() if t not in before and not t.name.startswith("mapper")}, 5)
 
 
+def test_an_osc_host_that_is_known_later_is_played_to_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that the network learns while the music plays, as with a tablet that is switched on last."""
+    from brainmusic_daemon.outputs import osc_target
+    from brainmusic_daemon.outputs.osc import Osc
+    from tests.frames import make_frame
+
+    known, real = threading.Event(), socket.getaddrinfo
+
+    def resolve(host: str, *more: object, **named: object) -> object:
+        if host != "tablet.local":
+            return real(host, *more, **named)  # type: ignore[arg-type]
+        if not known.is_set():
+            raise socket.gaierror(-2, "Name or service not known")
+        return real("127.0.0.1", *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(osc_target, "LOOK_S", (0.02, 0.05))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tablet:
+        tablet.bind(("127.0.0.1", 0))
+        tablet.settimeout(0.2)
+        output = Osc(targets=[f"127.0.0.1:{parts.free_port()}", f"tablet.local:{tablet.getsockname()[1]}"])
+        output.open(WallClock(), make_info())
+        output.send(make_frame(0))
+        with pytest.raises(TimeoutError):
+            tablet.recv(4096)
+        known.set()
+        wait_for(lambda: len(output._targets) == 2)
+        output.send(make_frame(1))
+        assert tablet.recv(4096).startswith(b"/brainmusic/")
+        output.close()
+    wait_for(lambda: not any(thread.name == "osc-names" for thread in threading.enumerate()))
+
+
 class Outlet:
     """A headset's program on LSL, with a sibling of the same name and id, as Muse programs have."""
 
