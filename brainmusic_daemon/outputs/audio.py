@@ -185,6 +185,8 @@ class Audio:
         if self._model is not None:
             engine.play_model(self._model, self.latent_scale, self.frames)
         self._engine = engine
+        if self._silent:  # said meanwhile, when there was nobody to hear it
+            engine.fade_now(0.0, PANIC_S, wipe=True)
 
     def _alive(self) -> bool:
         try:
