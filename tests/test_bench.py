@@ -19,7 +19,6 @@ from brainmusic_daemon.service.bench.stimulus import HALF_PERIOD, HIGH_UV, LOW_U
 from brainmusic_daemon.service.bench.stimulus import steps as steps_between
 from tests.pulse import Pulse, pulse  # noqa: F401  the fixture
 
-
 RATE = 48_000
 
 
@@ -152,7 +151,13 @@ def test_a_machine_has_a_file_of_its_own() -> None:
 def test_the_table_says_what_a_figure_means_and_what_changed() -> None:
     spread = {"p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0, "max_ms": 4.0}
     made = figures.figures(
-        {"datagram": spread, "sound": {}, "jitter": spread, "stages": {"ring": spread}, "single": {"cpu": 7.0}}
+        {
+            "datagram": spread,
+            "sound": {},
+            "jitter": spread,
+            "stages": {"ring": spread},
+            "single": {"cpu": 7.0, "underflows": 3},
+        }
     )
     change = history.Change("datagram.p50", 2.0, 1.0, better=True)
     found = Bench(
@@ -162,6 +167,7 @@ def test_the_table_says_what_a_figure_means_and_what_changed() -> None:
     assert "a sample's age when the first OSC with it is received" in text
     assert "better  datagram.p50: 2 → 1" in text
     assert "sample → sound" not in text
+    assert all(told._NAMES.get(figure.name, figure.name) in text for figure in made[-2:])
     assert all(figure.meaning for figure in made)
     assert str(found.machine["processor"]) in text
 
@@ -216,13 +222,14 @@ def test_without_sound_the_rest_is_measured_and_it_says_why(tmp_path: Path) -> N
 
 @pytest.mark.real
 @pytest.mark.timeout(600)
-def test_the_sound_is_found_in_the_monitor(pulse: Pulse, tmp_path: Path) -> None:
+def test_the_sound_is_found_in_the_monitor(pulse: Pulse, tmp_path: Path) -> None:  # noqa: F811
     found = _bench(pulse.env, tmp_path)
     _plausible(found)
     assert "in the monitor's recording" in found["sound"]
     values = found["values"]
     assert values["datagram.p50"] < values["sound.p50"] < 300
     assert values["total.sound"] > values["sound.p50"]
+    assert values["underflows"] >= 0
     assert 0 < values["startup.sound"] < 60
     again = history.runs(next((tmp_path / "brainmusic" / "bench").glob("*.json")))
     assert [run["version"] for run in again] == [found["machine"]["brainmusic"]]

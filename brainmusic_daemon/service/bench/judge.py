@@ -68,7 +68,7 @@ def judge(measured: Mapping[str, Any], speed: Mapping[str, float]) -> dict[str, 
     }
     if "audio" in inside["outputs"]:
         before = inside["before"].get("audio", {}).get("underflows", 0.0)
-        single["sound.underflows"] = inside["outputs"]["audio"]["underflows"] - before
+        single["underflows"] = inside["outputs"]["audio"]["underflows"] - before
     raw = {
         "steps": inner.count if inner else 0,
         "samples": {"sent": int(counts.sum()), "received": int(np.isfinite(age).sum())},

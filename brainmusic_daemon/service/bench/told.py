@@ -23,7 +23,6 @@ _NAMES = {
     "total.sound": "step → sound, all",
     "ticks.missed": "ticks missed",
     "ticks.late": "ticks late",
-    "sound.underflows": "underflows",
     "startup.datagram": "start → first datagram",
     "startup.sound": "start → first sound",
     "render.silent": "render, no sound",
