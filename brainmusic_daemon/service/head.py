@@ -1,0 +1,150 @@
+"""A person's headset in, what a tick needs of it out: its acquisition and its feature bank; one person, or several."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon.acquisition.ring import Ring
+from brainmusic_daemon.acquisition.several import Several
+from brainmusic_daemon.acquisition.supervisor import Acquisition
+from brainmusic_daemon.api import Clock, Source, StreamInfo, Window
+from brainmusic_daemon.config import Config
+from brainmusic_daemon.features import montage, performed
+from brainmusic_daemon.features.bank import FeatureBank
+from brainmusic_daemon.features.together import Bank, Member, Together
+from brainmusic_daemon.pipeline import listening
+
+_log = logging.getLogger(__name__)
+
+
+class Head:
+    """One person.  `design` is slow and called beside the tick, `install` while no tick is under way, `hear` in it."""
+
+    def __init__(self, config: Config, clock: Clock, source: Source, person: str = "", seed: int = 0) -> None:
+        self.person, self._config = person, config
+        self.lives = bool(getattr(source, "reopen_on_silence", True))  # a device, no recording of one
+        self._performs = bool(getattr(source, "performs", False))  # it delivers features, not signals
+        self.acquisition = Acquisition(
+            source,
+            clock,
+            window_s=config.features.kernel_s,
+            channels=() if self._performs else config.features.channels,
+            exclude=() if self._performs else config.features.exclude,
+            groups=partial(montage.groups, montage=config.features.montage, named=config.features.regions),
+            silence_s=config.session.silence_s,
+            seed=seed,
+            person=person,
+        )
+        self.bank: Member | None = None
+        self.info: StreamInfo | None = None  # that the bank was designed for
+        self._designed: tuple[int, Ring, int] | None = None
+        self._attached: tuple[int, Ring, int] | None = None  # generation, ring, length of the window
+
+    @property
+    def changed(self) -> bool:
+        """Return whether there is a headset that nothing is prepared for."""
+        generation, info, ring = self.acquisition.setup
+        return ring is not None and info is not None and (self._attached is None or self._attached[0] != generation)
+
+    @property
+    def attached(self) -> bool:
+        return self._attached is not None
+
+    def design(self) -> Member:
+        """Return the bank for the headset that has come."""
+        generation, info, ring = self.acquisition.setup
+        assert info is not None and ring is not None
+        if self._performs:
+            self.bank, n_taps = performed.build(info, self._config), 1
+        else:
+            made: FeatureBank = listening(info, self._config)
+            self.bank, n_taps = made, made.spectral.n_taps
+        self.info, self._designed = info, (generation, ring, n_taps)
+        return self.bank
+
+    def install(self) -> None:
+        """Listen to it from the next tick on."""
+        self._attached = self._designed
+
+    def hear(self, time: float) -> tuple[Window, bool]:
+        """Return the newest window, and whether samples arrive."""
+        assert self._attached is not None
+        generation, ring, n_taps = self._attached
+        alive = generation == self.acquisition.generation and self.acquisition.alive(time)
+        return ring.newest(n_taps), alive
+
+
+class Heads:
+    """Several persons, as one.  Each is taken in when its headset comes, and stays when it goes."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._heads = {
+            person.name: Head(configuration.of(config, person), clock, person.source, person.name, seed)
+            for seed, person in enumerate(config.people)
+        }
+        self.acquisition = Several({who: head.acquisition for who, head in self._heads.items()})
+        self._here: dict[str, Head] = {}  # whom the bank listens to
+        self._coming: dict[str, Head] = {}
+        self._together: Together | None = None
+        self._twins: set[str] = set()  # whose headset is another person's already
+
+    @property
+    def changed(self) -> bool:
+        """Return whether a headset has come that nothing is prepared for."""
+        return any(head.changed and not self._is_twin(head) for head in self._heads.values())
+
+    @property
+    def attached(self) -> bool:
+        return bool(self._here)
+
+    def design(self) -> Bank:
+        """Return what listens to everybody who is there; only who is new costs time."""
+        for head in self._heads.values():
+            if head.changed and not self._is_twin(head):
+                head.design()
+        self._coming = {who: head for who, head in self._heads.items() if head.bank is not None}
+        members: Mapping[str, Member] = {who: head.bank for who, head in self._coming.items() if head.bank is not None}
+        made = Together(members, self._config.tick, self._config.baseline.memory_s)
+        if self._together is not None:
+            made.go_on(self._together)
+        self._together = made
+        return made
+
+    def install(self) -> None:
+        """Listen to them from the next tick on."""
+        for head in self._coming.values():
+            head.install()
+        self._here = self._coming
+
+    def hear(self, time: float) -> tuple[list[Window], list[bool]]:
+        """Return everybody's newest window, and whether their samples arrive."""
+        heard = [head.hear(time) for head in self._here.values()]
+        return [window for window, _ in heard], [alive for _, alive in heard]
+
+    def _is_twin(self, head: Head) -> bool:
+        """Return whether another person wears this very headset, which is told once."""
+        info = head.acquisition.info
+        if info is None or not info.uid or head.bank is not None or not head.lives:
+            return False
+        for other in self._heads.values():
+            if other is not head and other.info is not None and other.info.uid == info.uid:
+                if head.person not in self._twins:
+                    self._twins.add(head.person)
+                    _log.error(
+                        "%s: '%s' (%s) is the headset of %s already; name another one in [[source]], e.g. by its "
+                        "source_id or serial port",
+                        head.person, info.name, info.uid, other.person,
+                    )  # fmt: skip
+                return True
+        return False
+
+
+def made(config: Config, clock: Clock, source: Source | None = None) -> Head | Heads:
+    """Return whom a session listens to: one person, or where the configuration has several and `source` None, all."""
+    if config.people and source is None:
+        return Heads(config, clock)
+    return Head(config, clock, source or config.source)
