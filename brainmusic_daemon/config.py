@@ -185,6 +185,8 @@ def _profile(named: str, person: str, several: Sequence[Person], problems: list[
     from brainmusic_daemon.features import profile_file
 
     if named and several:
+        if named in (one.name for one in several):
+            return None
         whose = ", ".join(one.name for one in several)
         problems.append(("session.profile", f"is for one headset; with several, each takes its person's own: {whose}"))
         return None
@@ -229,12 +231,20 @@ def of(config: Config, person: Person) -> Config:
 
 
 def alone(config: Config, name: str) -> Config:
-    """Return `config` with the headset of one person only, where it has several.  Raises ConfigError."""
+    """Return `config` with the headset of one person only, where it has several; known by its profile if that is named.
+
+    Raises ConfigError.
+    """
     if not config.people:
         return config
     for person in config.people:
         if person.name == name:
-            return replace(config, source=person.source, people=())
+            one = replace(config, source=person.source, people=())
+            if config.session.profile != name:
+                return one
+            from brainmusic_daemon.features import profile_file
+
+            return personal(one, person.profile or profile_file.load(name))
     names = [person.name for person in config.people]
     raise ConfigError(
         f"{config.origin or 'the configuration'} has {len(names)} headsets, and none is {name}'s"

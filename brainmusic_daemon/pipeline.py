@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -45,9 +46,8 @@ def listening(info: StreamInfo, config: Config) -> bank.FeatureBank:
 class Pipeline:
     """Turns the newest window into what the outputs are handed.
 
-    Made once per session; `prepare` is called for every headset that comes (other channels, another rate), or with
-    the bank that several persons share.  The same
-    windows at the same times give the same frames, to the last bit.
+    Made once per session; `prepare` is called for every headset that comes (other channels, another rate), for what
+    several persons share too.  The same windows at the same times give the same frames, to the last bit.
     """
 
     def __init__(self, config: Config, live: bool = False) -> None:
@@ -58,7 +58,7 @@ class Pipeline:
         self.host = Host(self.seat(config.choice), fallback, config.tick)
         self.score = Score(config.preset, config.music.seed, config.tick)
         self.bank: Bank | None = None
-        self._next: tuple[Preset, int] | None = None  # to be played from the next tick on
+        self._next: deque[tuple[Preset, int]] = deque(maxlen=1)  # to be played from the next tick on
         self._number = 0
 
     def seat(self, choice: Choice) -> Seat:
@@ -104,13 +104,12 @@ class Pipeline:
 
     def play(self, preset: Preset, seed: int) -> None:
         """Let another preset go on where this one stands, from the next tick on.  From any thread."""
-        self._next = preset, seed
+        self._next.append((preset, seed))
 
     def _frame(self, features: Features, follow: float, idle: bool = False) -> Frame:
         """Map, glide towards rest by what the gate says, smooth, and play; `idle`: the mappers are being prepared."""
-        if self._next is not None:
-            (preset, seed), self._next = self._next, None
-            self.score = follow_on(self.score, preset, seed)
+        if self._next:
+            self.score = follow_on(self.score, *self._next.pop())
         held = features.state in (State.HELD, State.LOST, State.RESTING)
         asked = _nothing(features.time) if idle else features
         controls = Controls(features.time, self.host.step(asked, follow, held))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -36,6 +36,15 @@ class SessionConfig(Section):
     patience_s: float = Field(10.0, ge=0, description="wait this long for a source never seen yet, s; inf: for ever")
     silence_s: float = Field(0.8, gt=0, le=10, description="no sample for this long: the source is lost, s")
     status: bool = Field(True, description="show the live status line")
+    resume: bool = Field(
+        False, description="take up mapper, scene, preset, levels and profile where the last run ended"
+    )
+    log: Literal["auto", "text", "json"] = Field(
+        "auto", description="lines for people, or JSON; auto: JSON into a journal"
+    )
+    log_rate: int = Field(
+        6, ge=1, le=1000, description="the same message at most so often a minute; the rest is counted"
+    )
     profile: str = Field(
         "", description="whose headset this is: a name given to `brainmusic calibrate`; empty: anybody"
     )
@@ -132,10 +141,33 @@ class ControlConfig(Section):
     """How the daemon is commanded over OSC; the shell reaches it without any of this."""
 
     enabled: bool = Field(True, description="listen for OSC commands")
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen at; 0.0.0.0: whoever can reach us")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen at; beyond loopback `allow` is needed")
+    allow: list[str] = Field(
+        default_factory=list, description='who may command from elsewhere: addresses and networks, or "any"'
+    )
     osc_port: int = Field(57121, ge=0, le=65535, description="UDP port of the OSC commands; 0: any that is free")
     explain_hz: float = Field(4.0, ge=0, le=20, description="send the shares behind every control so often, Hz; 0: no")
     folder: Path = Field(Path(), description="where recordings asked for by a bare name go; default: where it started")
+
+    @field_validator("allow")
+    @classmethod
+    def _addresses(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            if entry != "any":
+                try:
+                    ipaddress.ip_network(entry, strict=False)
+                except ValueError:
+                    raise ValueError(f"'{entry}' is no address, network (as 192.168.1.0/24) or \"any\"") from None
+        return value
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.enabled and self.beyond_loopback and not self.allow:
+            raise ValueError(
+                f'host = "{self.host}" can be reached over the network: say who may command, as '
+                'allow = ["192.168.1.0/24"], or allow = ["any"] for whoever reaches this computer'
+            )
+        return self
 
     @property
     def beyond_loopback(self) -> bool:

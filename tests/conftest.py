@@ -17,3 +17,6 @@ os.environ["LSLAPICFG"] = str(_SETTINGS)
 
 # Run files of the daemons that tests start: a folder of their own, so that no daemon that runs beside is in their way.
 os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="brainmusic-run-")
+
+# What daemons keep for after a crash, likewise.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="brainmusic-state-")

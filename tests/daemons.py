@@ -55,8 +55,15 @@ def daemon(*settings: str, config: str | Path | None = None, name: str = "in-a-t
 class Process:
     """A daemon in a process of its own; `said` is what it has written so far."""
 
-    def __init__(self, *settings: str, name: str, env: dict[str, str] | None = None, quiet: bool = True) -> None:
-        command = [*COMMAND, "run", "--set", f"session.name={name}"]
+    def __init__(
+        self,
+        *settings: str,
+        name: str,
+        env: dict[str, str] | None = None,
+        quiet: bool = True,
+        config: str | Path | None = None,
+    ) -> None:
+        command = [*COMMAND, "run", *(["--config", str(config)] if config else []), "--set", f"session.name={name}"]
         for setting in (*(QUIET[: 4 if quiet else 0]), *settings):
             command += ["--set", setting]
         self.name, self.said = name, list[str]()
@@ -89,11 +96,16 @@ class Process:
 
 @contextmanager
 def process(
-    *settings: str, name: str, env: dict[str, str] | None = None, quiet: bool = True, ready: str = "getting to know"
+    *settings: str,
+    name: str,
+    env: dict[str, str] | None = None,
+    quiet: bool = True,
+    ready: str = "getting to know",
+    config: str | Path | None = None,
 ) -> Iterator[Process]:
     """Run a daemon until the block is left; `ready` is what it says once the block may begin."""
     target = f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]'
-    running = Process(target, *settings, name=name, env=env, quiet=quiet)
+    running = Process(target, *settings, name=name, env=env, quiet=quiet, config=config)
     try:
         running.wait_for(ready)
         yield running

@@ -39,6 +39,7 @@ BELONGS = {
     "rich": {"service", "cli"},
     "starlette": {"service"},
     "uvicorn": {"service.web"},
+    "zeroconf": {"service.advertise"},
     "typer": {"cli"},
     "orjson": {"outputs"},
     "mido": {"outputs.smf"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -15,9 +16,13 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.outputs.osc_encoding import bundles, message
 from brainmusic_daemon.sections import ControlConfig
 from brainmusic_daemon.service import control_osc
+from brainmusic_daemon.service.allowed import Allowed
+from brainmusic_daemon.service.command import Command
 from brainmusic_daemon.service.commands import COMMANDS
 from brainmusic_daemon.service.control_osc import ControlOsc
 from brainmusic_daemon.service.daemon import Daemon
@@ -222,13 +227,117 @@ def test_a_port_that_is_taken_is_told_once_and_tried_again(
     assert caplog.text.count("cannot listen") == 1
 
 
-def test_listening_beyond_this_computer_is_said(running: Daemon, caplog: pytest.LogCaptureFixture) -> None:
+def test_listening_beyond_this_computer_is_said(
+    running: Daemon, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     logging.getLogger("brainmusic_daemon").propagate = True
-    listening = ControlOsc(running.control, ControlConfig(host="0.0.0.0", osc_port=0))
-    listening.start()
-    listening.stop()
-    assert "whoever reaches this computer" in caplog.text
+    for allow, told in (
+        (["any"], "whoever reaches this computer"),
+        (["192.0.2.0/24", "2001:db8::7"], "192.0.2.0/24, 2001"),
+    ):
+        listening = ControlOsc(running.control, ControlConfig(host="0.0.0.0", allow=allow, osc_port=0, enabled=True))
+        monkeypatch.setattr(listening, "_open", lambda first: None)  # the log is all that is wanted here
+        listening.start()
+        listening.stop()
+        assert told in caplog.text
+        caplog.clear()
     assert not any(ControlConfig(host=host).beyond_loopback for host in ("127.0.0.1", "::1", "localhost", "127.0.0.2"))
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.arguments], ids=str)
+@pytest.mark.parametrize("types", ["", "I", "N", "i", "f"])
+def test_buttons_that_send_a_value_or_a_bang_reach_commands_that_take_nothing(
+    running: Daemon, monkeypatch: pytest.MonkeyPatch, command: Command, types: str
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(running.control, "submit", lambda name, given, reply, trusted: asked.append((name, given)))
+    with daemons.client(running.osc_in.port) as client:
+        data = {"": (), "I": (b"",), "N": (b"",), "i": (struct.pack(">i", 1),), "f": (struct.pack(">f", 1.0),)}[types]
+        head = message(command.address, ())
+        client.socket.send(head[:-4] + b"," + types.encode().ljust(3, b"\0") + b"".join(data))
+        wait_for(lambda: asked)
+    assert asked == [(command.name, ())]
+
+
+def test_who_is_not_allowed_is_counted_told_once_and_never_answered(
+    running: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("brainmusic_daemon").propagate = True
+    listening = ControlOsc(running.control, ControlConfig(osc_port=0))
+    listening.allowed = Allowed([])
+    listening.allowed._known["127.0.0.1"] = False  # as if this client were elsewhere
+    listening.start()
+    with daemons.client(listening.port) as client:
+        for datagram in (
+            packet("/brainmusic/ping"),
+            packet("/brainmusic/unheard_of"),
+            b"nonsense",
+            b"/" + bytes(60_000),
+        ):
+            client.socket.send(datagram)
+        wait_for(lambda: listening.counters().get("forbidden") == 4)
+        assert client.silent()
+    listening.stop()
+    assert listening.received == 0
+    assert caplog.text.count("may not command") == 1
+
+
+NETWORKS = ["192.168.1.0/24", "10.0.0.7", "2001:db8::/32"]
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        *(("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("::ffff:127.0.0.1", True)),
+        *(
+            ("192.168.1.77", True),
+            ("::ffff:192.168.1.77", True),
+            ("192.168.2.77", False),
+            ("::ffff:192.168.2.7", False),
+        ),
+        *(("10.0.0.7", True), ("10.0.0.8", False), ("2001:db8::5", True), ("2001:db9::5", False)),
+        *(("fe80::1%eth0", False), ("", False), ("localhost", False), ("192.168.1.0/24", False)),
+    ],
+)
+def test_who_may_command(address: str, may: bool) -> None:
+    assert (address in Allowed(NETWORKS)) is may
+    assert address in Allowed(["any"])
+    assert Allowed(["any", *NETWORKS]).named(address) is may
+    assert (address in Allowed([])) is ("127" in address or address == "::1")
+
+
+def test_addresses_that_are_made_up_do_not_fill_the_memory() -> None:
+    allowed = Allowed(NETWORKS)
+    for number in range(5_000):
+        assert f"10.9.{number // 250}.{number % 250}" not in allowed
+    assert len(allowed._known) <= 1_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (['control.host="0.0.0.0"'], 'say who may command, as allow = ["192.168.1.0/24"]'),
+        (['control.host="::"', "control.allow=[]"], "say who may command"),
+        (['control.allow=["192.168.1.0/33"]'], "'192.168.1.0/33' is no address, network"),
+        (['control.allow=["anybody"]'], "'anybody' is no address"),
+    ],
+)
+def test_beyond_loopback_somebody_has_to_be_named(settings: list[str], says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        configuration.load(None, settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ['control.host="0.0.0.0"', "control.enabled=false"],
+        ['control.host="0.0.0.0"', 'control.allow=["any"]'],
+        ['control.host="192.168.1.5"', 'control.allow=["192.168.1.9", "fe80::/10"]'],
+        ['control.allow=["10.0.0.1/8"]'],
+    ],
+)
+def test_what_is_allowed_is_accepted(settings: list[str]) -> None:
+    configuration.load(None, settings)
 
 
 def test_it_does_not_listen_where_that_is_not_wanted(running: Daemon) -> None:

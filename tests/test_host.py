@@ -263,6 +263,22 @@ def test_another_headset_brings_back_a_mapper_that_could_not_do_with_the_last(ma
     assert host.playing.name == "first" and not host.playing.fault
 
 
+def test_one_that_hangs_when_a_headset_comes_back_is_left_behind(
+    make: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Unbounded):
+        def prepare(self, names: Sequence[str], tick: float) -> None:
+            release.wait(30)
+
+    monkeypatch.setattr("brainmusic_daemon.mapping.seat.PREPARE_S", 0.05)
+    release = threading.Event()
+    host = make(Constant(60.0))
+    host.install(Seat("slow", Slow(140.0), Adjustments(), PATIENT), 0.0)
+    host.prepare(NAMES)
+    assert host.playing is host.fallback and "was not prepared within 0.05 s" in str(reports(host)[-1])
+    release.set()
+
+
 def test_a_mapper_prepared_for_another_headset_is_not_taken_up(make: Callable[..., Host]) -> None:
     host = make(Constant(60.0))
     other = Seat("other", Constant(140.0), Adjustments(), Budget())

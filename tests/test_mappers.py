@@ -363,6 +363,20 @@ def test_a_mapper_that_is_chosen_before_there_is_a_headset_plays_when_it_comes(t
         stage.session.pipeline.host.leave()
 
 
+def test_one_that_was_prepared_for_the_headset_before_is_prepared_again(stage: Stage) -> None:
+    ticket = stage.mappers.load(str(stage.write("mine.py")))
+    assert ticket.wait(30)
+    host = stage.session.pipeline.host
+    host._pending[0][0].names = ("alpha",)  # what it was prepared for when another headset came in between
+    wait_for(lambda: bool(stage.play(0.1)) and stage.name == "mine.py")
+
+
+def test_a_knob_that_is_turned_right_after_a_swap_is_the_new_ones(stage: Stage) -> None:
+    assert stage.mappers.load(str(stage.write("mine.py")), 0.0).wait(30)
+    stage.done(stage.mappers.edit("tempo", "high", 90.0))  # no tick has taken the swap up yet
+    assert stage.name == "mine.py" and stage.play(20)["tempo"] == pytest.approx(70.0)
+
+
 def test_other_sections_need_a_new_start_and_that_is_said(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     stage.file.write_text(CONFIG.replace("[source]", "[features]\ndelay_ms = 90\n[source]"))
     wait_for(lambda: "[features] of piece.toml changed: that needs a new start" in caplog.text)

@@ -6,12 +6,13 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from brainmusic_daemon.api import ConfigError, Note, OutputLost
-from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.clock import VirtualClock, WallClock
 from brainmusic_daemon.outputs.midi import Midi
 from brainmusic_daemon.outputs.midi_events import Bytes, Events
 from brainmusic_daemon.outputs.smf import Smf
@@ -121,6 +122,44 @@ def test_without_a_midi_system_or_port_the_way_out_is_said() -> None:
     if "dummy" in known:
         with pytest.raises(OutputLost, match="no MIDI port"):
             Midi(api="dummy", port="nobody").open(VirtualClock(), make_info())
+
+
+class SlowPort:
+    """Takes its time over the begin of a note."""
+
+    def __init__(self) -> None:
+        self.got: list[Bytes] = []
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def send_message(self, data: Bytes) -> None:
+        if data[0] & 0xF0 == 0x90:
+            self.entered.set()
+            self.go_on.wait(5.0)
+        self.got.append(data)
+
+    def close_port(self) -> None: ...
+
+    def delete(self) -> None: ...
+
+
+@pytest.mark.parametrize("end", ["panic", "mute", "close"])
+def test_a_note_that_is_being_sent_is_ended_after_it_began(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread has taken a note from the queue, and hangs over it, when everything is asked to end."""
+    port, clock = SlowPort(), WallClock()
+    midi = Midi(controls={})
+    monkeypatch.setattr(midi, "_open_port", lambda: port)
+    midi.open(clock, make_info())
+    midi.send(make_frame(0, time=clock.now(), notes=[Note(clock.now(), 60, 0.5, 60.0)]))
+    assert port.entered.wait(5.0)
+    act = {"panic": midi.panic, "mute": lambda: midi.mute(True), "close": midi.close}[end]
+    ending = threading.Thread(target=act)
+    ending.start()
+    ending.join(0.1)  # it has had time to get ahead
+    port.go_on.set()
+    ending.join(5.0)
+    notes = [data[0] & 0xF0 for data in port.got if data[0] & 0xF0 in (0x80, 0x90)]
+    assert notes == [0x90, 0x80]
+    midi.close()
 
 
 _LISTENER = """

@@ -284,6 +284,8 @@ def test_a_wrong_preset_is_refused_with_everything_that_is_wrong(tmp_path: Path)
         ('[layer.a]\nplays = "pad"\nrange = [60, 62]', "octave"),
         ('[layer.a]\nplays = "pad"\nrange = [50, 72]\ndensity = [0.8, 0.2]', "fewer notes"),
         ("tempo = [100, 50]", "slowest, fastest"),
+        ("", "nothing to hear"),
+        ("drone = 1\nprogression = [0, 100000]", "progression"),
         ("layer = 3", "layer"),
         ("= 3", "not valid TOML"),
     ],
@@ -299,7 +301,7 @@ def test_a_preset_is_chosen_by_name_or_path_in_the_configuration(tmp_path: Path)
     assert config.load().preset.plain  # the default is the drone
     assert config.load(overrides=["music.preset=arpeggio"]).preset.title == "Arpeggio"
     path = tmp_path / "mine.toml"
-    path.write_text('title = "Mine"', encoding="utf-8")
+    path.write_text('title = "Mine"\ndrone = 1', encoding="utf-8")
     assert config.load(overrides=[f"music.preset={path}"]).preset.title == "Mine"
     with pytest.raises(ConfigError, match="did you mean 'arpeggio'"):
         config.load(overrides=["music.preset=arpegio"])

@@ -127,6 +127,51 @@ def test_without_a_drone_that_says_how_voices_are_shared_no_note_is_played() -> 
     assert (engine.render(4800) == plain.render(4800)).all()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{name: value} for name in ("velocity", "duration", "pan", "attack", "decay", "release")
+     for value in (math.nan, math.inf, -1e300, 1e300)]
+    + [{"duration": 0.0}, {"velocity": -0.5}]
+    + [{"pitch": value} for value in (math.nan, -math.inf, 1e6, -1e6)] + [{"time": math.nan}],
+    ids=str,
+)  # fmt: skip
+def test_a_note_out_of_range_is_put_right_or_left_out_and_the_next_one_is_heard(wrong: dict[str, float]) -> None:
+    engine = Engine()
+    engine.voicing.drone = BELOW
+    engine.control(PLAIN)
+    notes = Notes(engine)
+    bad = replace(Note(0.1, 60.0, 0.8, 0.1), **wrong)
+    notes.play([bad, Note(0.8, 62.0, 0.8, 0.2)], lambda t: round(t * RATE), BELOW)
+    sound = engine.render(RATE)
+    assert engine.voicing.repaired == 1
+    assert engine.counters()["frames_repaired"] == 0  # a NaN in the room would stay there
+    assert 0.005 < np.abs(sound[round(0.8 * RATE) :]).max() < 0.5
+
+
+def test_a_note_of_no_length_is_short_but_heard() -> None:
+    engine = Engine()
+    engine.voicing.drone = BELOW
+    engine.control(PLAIN)
+    Notes(engine).play([Note(0.0, 60.0, 0.8, -1.0, attack=0.004)], lambda t: round(t * RATE), BELOW)
+    assert np.abs(engine.render(RATE)).max() > 0.005
+
+
+def test_hundreds_of_notes_a_beat_neither_click_nor_get_lost(tmp_path: Path) -> None:
+    """Far more than eight voices can hold: they make way for each other, and it bends little more than four a beat."""
+
+    def sound(per_beat: int) -> np.ndarray:
+        layer = {"plays": "arpeggio", "range": [40, 64], "steps": min(per_beat, 64), "density": [1, 1], "attack": 0.004}
+        layers = {str(number): {**layer, "turn": number} for number in range(max(1, per_beat // 64))}
+        piece = preset.parse({"beats": 1, "tempo": [120, 120], "layer": layers}, "x")
+        frames = frames_of(piece, 3.0, lambda t: {**PLAIN, "brightness": 0.2})
+        assert sum(len(frame.notes) for frame in frames) > 5 * per_beat
+        return rendered(tmp_path / "x.wav", frames)[RATE:]
+
+    few, many = sound(4), sound(192)
+    assert bend(many) < 1.5 * bend(few)
+    assert np.sqrt((many**2).mean()) > 0.8 * np.sqrt((few**2).mean())
+
+
 @pytest.mark.parametrize("name", PLAYED)
 def test_no_note_clicks_not_even_on_a_stolen_voice(name: str, tmp_path: Path) -> None:
     """Around every onset the sound bends no more than it does within the notes, however fast they come."""

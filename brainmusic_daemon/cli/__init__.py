@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -17,7 +18,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS
 
 COMMANDS = (
     *("run", "render", "replay", "record", "calibrate", "agency", "train"),
-    *("swap", "status", "stop", "tell", "devices", "check"),
+    *("swap", "status", "stop", "tell", "service", "devices", "check"),
 )
 """Each is a module here, with a function of its name."""
 
@@ -83,6 +84,9 @@ def _leave(code: int) -> NoReturn:
     A driver that hangs, or a compiler at work, may still hold a thread.  The interpreter's own farewell would take the
     ground from under it, and it would crash in C code: so the process ends at once then, with everything written out.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError):  # not the main thread
+            signal.signal(number, signal.SIG_IGN)  # it ends already
     if all(not thread.daemon for thread in threading.enumerate()):
         sys.exit(code)
     logging.shutdown()

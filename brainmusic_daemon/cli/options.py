@@ -33,7 +33,8 @@ Seconds = Annotated[float | None, typer.Option("--for", metavar="SECONDS", min=0
 class Interrupted:
     """What ended a run from outside: `exit_code` is 130 after Ctrl-C, 0 after SIGTERM or nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, running: bool = True) -> None:
+        self.running = running  # before, there is nothing to end in good order
         self.stop = threading.Event()
         self.exit_code = 0
         self.farewells: list[Callable[[], None]] = []  # done even when the process ends at once
@@ -41,12 +42,15 @@ class Interrupted:
 
 
 @contextmanager
-def interruptible() -> Iterator[Interrupted]:
+def interruptible(running: bool = True) -> Iterator[Interrupted]:
     """Turn Ctrl-C and SIGTERM into an orderly stop; a second one ends the process at once.
+
+    With `running` False so does the first, until `Interrupted.running` is set: libraries are still being loaded then,
+    which an exception out of nowhere in the midst of them would turn into their own errors.
 
     Where the system has SIGHUP, it reloads, unless it says that the terminal has been closed.
     """
-    state = Interrupted()
+    state = Interrupted(running)
     hang_up = getattr(signal, "SIGHUP", None)
     on_terminal = _is_terminal()
 
@@ -54,6 +58,8 @@ def interruptible() -> Iterator[Interrupted]:
         if number == hang_up and state.reload is not None and _is_terminal() == on_terminal:
             state.reload()
             return
+        if not state.running:
+            os._exit(130 if number == signal.SIGINT else 0)
         if state.stop.is_set():
             for farewell in state.farewells:
                 farewell()
@@ -81,18 +87,34 @@ def _is_terminal() -> bool:
         return False
 
 
-def log_to_terminal(level: int = logging.INFO) -> None:
-    """Send the log to standard error, one plain line each, through rich where a live display owns the screen."""
+def log_to_terminal(level: int = logging.INFO, each: int = 20) -> None:
+    """Send the log to standard error, one plain line each, through rich where a live display owns the screen.
+
+    `each`: the same message at most so often a minute.
+    """
+    from brainmusic_daemon.service import logs
     from brainmusic_daemon.service.screen import LogHandler
 
-    root = logging.getLogger("brainmusic_daemon")
-    root.setLevel(level)
-    root.handlers[:] = [LogHandler()]
-    root.propagate = False
+    logs.install(LogHandler(), each, level)
 
 
-def play(daemon: Daemon, seconds: float | None) -> int:
+def log_as_chosen(chosen: str, each: int) -> bool:
+    """Send the log to standard error as `session.log` says; return whether that is JSON."""
+    from brainmusic_daemon.service import logs
+
+    as_json = logs.wants_json(chosen)
+    if as_json:
+        logs.install(logs.journal(), each)
+    else:
+        log_to_terminal(each=each)
+    return as_json
+
+
+def play(daemon: Daemon, seconds: float | None, interrupted: Interrupted | None = None) -> int:
     """Run a daemon with its screen and its keys until it ends or is interrupted; return the exit code."""
+    if interrupted is None:
+        with interruptible() as interrupted:
+            return play(daemon, seconds, interrupted)
     from brainmusic_daemon.service import keys
     from brainmusic_daemon.service.screen import Screen
 
@@ -101,7 +123,8 @@ def play(daemon: Daemon, seconds: float | None) -> int:
         *keys.ratings(daemon.session.journal),
         *keys.sound(daemon.control.submit, lambda: sounding.muted or sounding.panicked),
     )
-    with interruptible() as interrupted, keys.Keyboard(table) as keyboard:
+    interrupted.running = True
+    with keys.Keyboard(table) as keyboard:
         interrupted.farewells.append(keyboard.restore)
         interrupted.reload = daemon.control.reload_soon
         with Screen(daemon, keyboard.help) as screen:

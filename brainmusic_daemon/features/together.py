@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from brainmusic_daemon.api import Event, Features, FloatArray, State, Window
+from brainmusic_daemon.api import Features, FloatArray, State, Window
 from brainmusic_daemon.features.baseline import Baseline
 from brainmusic_daemon.features.interbrain import MEMORY_S, Interbrain, Moment
 
@@ -65,6 +66,7 @@ class Together:
     def __init__(self, members: Mapping[str, Member], tick: float, memory_s: float) -> None:
         self.members = dict(members)
         self.remarks: list[str] = []
+        self.states: Mapping[str, State] = {}  # person → state, as of the last tick; replaced as a whole
         self._tick = tick
         everyone = list(members)
         plain = tuple(dict.fromkeys(name for bank in members.values() for name in bank.names))
@@ -100,10 +102,11 @@ class Together:
         self._locking = np.zeros(len(between))
         self._learn_every, self._ticks = max(1, round(_LEARN_EVERY_S / tick)), 0
         self._together_s = 0.0  # that two or more were there
-        self._follows = np.zeros(len(members))
+        self._follows = np.array([bank.follow for bank in members.values()])
 
     def go_on(self, before: Together) -> None:
         """Keep what was known before a headset came or changed."""
+        self.states = before.states
         known = dict(zip(before._between_names, before._ranges, strict=True))
         self._ranges = [known.get(name, new) for name, new in zip(self._between_names, self._ranges, strict=True)]
         both = [name for name in self.names if name in before.index]
@@ -163,6 +166,7 @@ class Together:
             self._update_pairs(self._between, moments, values)
         self._ticks += 1
         self._values = values
+        self.states = {who: part.state for who, part in zip(self.members, parts, strict=True)}
         return self._joined(time, parts, values)
 
     def _update_pairs(self, between: Interbrain, moments: Sequence[Moment | None], values: FloatArray) -> None:
@@ -197,11 +201,7 @@ class Together:
             channels=self.channels,
             quality=np.concatenate([part.quality for part in parts]),
             state=min((part.state for part in parts), key=_BEST_FIRST.index),
-            events=tuple(
-                Event(f"{who}.{event.name}", event.time, event.strength)
-                for who, part in everyone
-                for event in part.events
-            ),
+            events=tuple(replace(one, name=f"{who}.{one.name}") for who, part in everyone for one in part.events),
         )
 
 

@@ -30,6 +30,11 @@ class Start:
     bias: FloatArray  # (n_controls,)
     fidelity: FloatArray  # (n_controls,) R² against the mapper that it was made of; 1 where that one stands still
 
+    @property
+    def nothing(self) -> FloatArray:
+        """Return the offset that changes nothing (1 + n_features, n_controls)."""
+        return np.zeros((1 + len(self.features), len(self.controls)))
+
     def basis(self, x: FloatArray) -> FloatArray:
         """Return (n, 1 + n_features): one, and the standardised features, whose squares add up to about one too."""
         z = (np.asarray(x, np.float64) - self.mean) / (self.scale * np.sqrt(len(self.mean)))

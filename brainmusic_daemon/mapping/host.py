@@ -52,8 +52,8 @@ class Host:
         self.swaps = 0
         self._tick = tick
         self._previous: Seat | None = None  # steps in first
-        self._pending: tuple[Seat, float] | None = None
-        self._adjustments: tuple[Seat, Adjustments] | None = None
+        self._pending: deque[tuple[Seat, float]] = deque(maxlen=1)  # the newest wins; append and pop are atomic
+        self._adjustments: deque[tuple[Seat, Adjustments]] = deque(maxlen=1)
         self._old: Seat | None = None  # heard until the fade is over; None: the values that it left
         self._left: Mapping[str, float] = {}
         self._fade, self._faded = 0, 0  # length in ticks, and how many are over
@@ -66,9 +66,8 @@ class Host:
 
         A mapper that cannot do with them waits: the fallback plays until another headset or mapper comes.
         """
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            self.wanted = pending[0]
+        if self._pending:
+            self.wanted = self._pending.pop()[0]
         self.fallback.prepare(names, self._tick)
         try:
             self.wanted.prepare(names, self._tick)
@@ -81,21 +80,21 @@ class Host:
 
     def install(self, seat: Seat, fade_s: float) -> None:
         """Let `seat` play from the next tick on.  From any thread."""
-        self._pending = seat, fade_s
+        self._pending.append((seat, fade_s))
 
     def adjust(self, seat: Seat, adjustments: Adjustments) -> None:
         """Change how the controls of `seat`, if it still plays, are shaped from the next tick on.  From any thread."""
-        self._adjustments = seat, adjustments
+        self._adjustments.append((seat, adjustments))
 
     def step(self, features: Features, follow: float, held: bool) -> dict[str, float]:
         """Return this tick's controls, smoothed.
 
         `follow` 1: what the mapper says … 0: rest; `held`: the signal is bad, so the mapper is not asked.
         """
-        if self._pending is not None and features.names:
+        if self._pending and features.names:
             self._take_up(features)
-        if self._adjustments is not None:
-            (seat, adjustments), self._adjustments = self._adjustments, None
+        if self._adjustments:
+            seat, adjustments = self._adjustments.pop()
             seat.adjust(adjustments)
             if seat is self.playing:
                 self.smoother = self._smoother(seat, self.smoother)
@@ -110,8 +109,7 @@ class Host:
         return self.smoother.step(targets)
 
     def _take_up(self, features: Features) -> None:
-        assert self._pending is not None
-        (seat, fade_s), self._pending = self._pending, None
+        seat, fade_s = self._pending.pop()
         if seat.names != features.names:  # prepared for another headset: one that came in between
             self.reports.append(Report(features.time, seat, self.playing.name, AGAIN))
             return

@@ -16,6 +16,7 @@ from brainmusic_daemon.mapping.smoothing import Smoothing
 
 _log = logging.getLogger(__name__)
 
+PREPARE_S = 10.0
 EXPLAIN_S = 0.05  # of patience with an explanation: nobody's tick waits for it
 _ROUNDING = 1e-6  # of a control's range: a value this far outside is rounding, not a fault
 
@@ -58,12 +59,31 @@ class Seat:
     def prepare(self, names: Sequence[str], tick: float) -> None:
         """Get the mapper ready for these features.  Raises Fault with what it says; may be slow."""
         try:
-            self.mapper.prepare(names, tick)
+            if self._direct:
+                self.mapper.prepare(names, tick)
+            else:
+                self._prepare_beside(names, tick)
+        except Fault:
+            raise
         except BaseException as error:  # whatever a user's code raises, SystemExit included
             raise Fault(told(error, self.files)) from error
         if self._worker is None and not self._direct:
             self._worker = Worker(self.mapper.map, f"mapper-{self.name}"[:15])
         self.names, self.fault, self.late = tuple(names), "", 0
+
+    def _prepare_beside(self, names: Sequence[str], tick: float) -> None:
+        """Prepare in a thread that can be left behind: a headset that comes back must not hang on somebody's code."""
+
+        def work(_: None) -> None:
+            self.mapper.prepare(names, tick)
+
+        worker = Worker(work, f"prepare-{self.name}"[:15])
+        try:
+            done = worker.call(None, PREPARE_S)
+        finally:
+            worker.leave()
+        if isinstance(done, Late):
+            raise Fault(f"was not prepared within {PREPARE_S:g} s")
 
     def map(self, features: Features) -> Values:
         """Return checked and adjusted values; those of the tick before where this one's are not there in time.

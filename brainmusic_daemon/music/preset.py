@@ -68,7 +68,9 @@ class Preset(_Model):
     )
     beats: int = Field(4, ge=1, le=16, description="beats in a bar")
     chord_bars: int = Field(2, ge=1, le=32, description="bars between two chords")
-    progression: list[int] = Field([0], min_length=1, description="degrees of the scale, from 0, one chord each")
+    progression: list[Annotated[int, Field(ge=-14, le=14)]] = Field(
+        [0], min_length=1, description="degrees of the scale, from 0, one chord each"
+    )
     wander: Share = Field(0.0, description="how likely another degree of the progression is taken")
     chord: tuple[int, int] = Field((3, 5), description="tones of a chord at complexity 0 and 1")
     tempo: tuple[float, float] = Field((50.0, 150.0), description="BPM at the lowest and highest of the control")
@@ -114,6 +116,8 @@ class Preset(_Model):
             raise ValueError(f"chord: {self.chord[1]} tones, but the scales have only {smallest}")
         if self.plain and self.layer:
             raise ValueError("plain = true has no score: leave the layers out")
+        if not (self.plain or self.layer or self.drone):
+            raise ValueError("there is nothing to hear: add a [layer.NAME], steady tones (drone = 1), or plain = true")
         return self
 
 

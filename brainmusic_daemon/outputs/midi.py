@@ -9,7 +9,7 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,6 +72,7 @@ class Midi:
     _clock: Clock | None = field(default=None, init=False, repr=False)
     _events: Events = field(default_factory=Events, init=False, repr=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, init=False, repr=False)
+    _writing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)  # taken before _changed
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
     _closing: bool = field(default=False, init=False, repr=False)
     _silent: bool = field(default=False, init=False, repr=False)
@@ -98,10 +99,9 @@ class Midi:
             return
         with self._changed:
             self._events.take(frame if not self._silent else replace(frame, notes=()))
-            if self._thread is None:
-                self._write(self._events.due(frame.time))
-            else:
-                self._changed.notify()
+            self._changed.notify()
+        if self._thread is None:
+            self._pass_on(lambda: self._events.due(frame.time))
 
     def panic(self) -> None:
         """End every note and cut what rings on, until `mute(False)`.  From any thread."""
@@ -115,10 +115,9 @@ class Midi:
 
     def _quieten(self, hard: bool) -> None:
         self._silent = True
-        if self._port is not None and self._clock is not None:
-            with self._changed:
-                due = [*self._events.silence(self._clock.now(), hard=hard)]
-            self._write(due)  # the tick does not wait for the port
+        clock = self._clock
+        if self._port is not None and clock is not None:
+            self._pass_on(lambda: self._events.silence(clock.now(), hard=hard))
 
     def close(self) -> None:
         """End every note, reset the controllers, close the port."""
@@ -131,8 +130,10 @@ class Midi:
         port, self._port = self._port, None
         if port is None:
             return
-        with self._changed:
-            self._write(self._events.silence(0.0), port)
+        held = self._writing.acquire(timeout=1.0)  # a port that hangs is closed all the same
+        self._write(self._events.silence(0.0), port)
+        if held:
+            self._writing.release()
         with contextlib.suppress(Exception):  # a port that is gone is closed
             port.close_port()
             port.delete()
@@ -162,16 +163,23 @@ class Midi:
         raise OutputLost(f"no MIDI port '{self.port}': {there}" if self.port else f"no MIDI port: {there}")
 
     def _work(self) -> None:
-        assert self._clock is not None
+        clock = self._clock
+        assert clock is not None
         while True:
             with self._changed:
-                wait = self._events.next_time() - self._clock.now()
+                wait = self._events.next_time() - clock.now()
                 if wait > EARLY_S and not self._closing:
                     self._changed.wait(min(wait - EARLY_S / 2, 1.0))
                 if self._closing:
                     return
-                due = [*self._events.due(self._clock.now() + EARLY_S)]
-            self._write(due)  # the tick does not wait for the port
+            self._pass_on(lambda: self._events.due(clock.now() + EARLY_S))
+
+    def _pass_on(self, take: Callable[[], Iterable[tuple[float, Bytes]]]) -> None:
+        """Send what `take` gives before anybody else sends: else a note that begins could overtake its own end."""
+        with self._writing:
+            with self._changed:
+                messages = [*take()]
+            self._write(messages)  # the tick does not wait for the port
 
     def _write(self, messages: Iterable[tuple[float, Bytes]], port: Any = None) -> None:
         """Send messages; one that the port refuses is counted, the first is told."""

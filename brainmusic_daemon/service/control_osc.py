@@ -14,6 +14,7 @@ from typing import Any
 from brainmusic_daemon.outputs.osc_encoding import message
 from brainmusic_daemon.sections import ControlConfig
 from brainmusic_daemon.service import commands
+from brainmusic_daemon.service.allowed import Allowed
 from brainmusic_daemon.service.control import Answer, Control
 from brainmusic_daemon.service.osc_decoding import MOST_BYTES, Malformed, messages
 
@@ -28,6 +29,7 @@ BUFFER_BYTES = 1 << 20
 MOST_TEXT = 1_000  # of a reply, characters
 _TOLD = 100  # addresses that are remembered, as told or as known
 _TELL_S = 1.0  # at most so often
+_BANG = ((1,), (None,))  # what buttons send to a command that takes nothing: a bang, nil, 1 or 1.0
 
 
 class ControlOsc:
@@ -35,6 +37,7 @@ class ControlOsc:
 
     def __init__(self, control: Control, settings: ControlConfig) -> None:
         self._control, self._settings = control, settings
+        self.allowed = Allowed(settings.allow)
         self._socket: socket.socket | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="control-osc", daemon=True)
@@ -52,9 +55,10 @@ class ControlOsc:
             return
         if self._settings.beyond_loopback:
             _log.warning(
-                "OSC control listens at %s: whoever reaches this computer over the network can command the music; "
+                "OSC control listens at %s: %s can command the music over the network, without a password; "
                 'control.host = "127.0.0.1" keeps it to this computer',
                 self._settings.host,
+                "whoever reaches this computer" if self.allowed.anybody else ", ".join(self._settings.allow),
             )
         self._open(first=True)
         self._thread.start()
@@ -126,6 +130,10 @@ class ControlOsc:
             except OSError:  # Windows tells so of a datagram beyond the buffer
                 self._count("oversized")
                 continue
+            if sender[0] not in self.allowed:  # not a word to it: an answer would go to whoever it claims to be
+                self._count("forbidden")
+                self._tell(f"forbidden {sender[0]}", f"{sender[0]} may not command; control.allow says who may")
+                continue
             try:
                 found = messages(datagram)
             except Malformed as error:
@@ -147,6 +155,8 @@ class ControlOsc:
             if len(self._known) < _TOLD:
                 self._known[address] = route
         name, inside = route
+        if arguments in _BANG and not commands.BY_NAME[name].arguments:
+            arguments = ()
         reply = partial(self._answered, address, sender, name)
         self._control.submit(name, (*inside, *arguments), reply, trusted=False)
 

@@ -12,6 +12,7 @@ from brainmusic_daemon.acquisition.supervisor import SourceState
 from brainmusic_daemon.api import SourceLost, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.service import memory
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.control import Control
 from brainmusic_daemon.service.control_osc import ControlOsc
@@ -19,13 +20,15 @@ from brainmusic_daemon.service.control_socket import ControlSocket
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
 from brainmusic_daemon.service.logbook import LogBook
 from brainmusic_daemon.service.mappers import Mappers
+from brainmusic_daemon.service.memory import Memory
 from brainmusic_daemon.service.metrics import Histogram
+from brainmusic_daemon.service.notify import Heart, Notify
 from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.session import Session, warm_up
 from brainmusic_daemon.service.sounding import Sounding
 from brainmusic_daemon.service.ticker import Ticker
-from brainmusic_daemon.service.web import Web
 from brainmusic_daemon.service.tutor import Tutor
+from brainmusic_daemon.service.web import Web
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ class Daemon:
     """Runs until it is stopped, the recording ends, or there is nothing left to run with."""
 
     def __init__(self, config: Config) -> None:
+        kept = None
+        if config.session.resume:
+            config, kept = memory.recall(config)
         self.config = config
         self.clock = WallClock()
         self.session = Session(config, self.clock)
@@ -53,6 +59,12 @@ class Daemon:
         self.logbook = LogBook()
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
+        self.memory = Memory(self, kept)
+        self.notify = Notify()
+        self._heart = Heart(self.notify, lambda: self.ticker.ticks)
+        self.ready = False  # ticks follow a headset or wait for one, and every output was tried
+        if kept is not None:
+            kept.turn(self.sounding)
         self._stop_ticking = threading.Event()
         self._announcer = Announcer()
         self._ended = threading.Event()  # by a command
@@ -66,8 +78,9 @@ class Daemon:
         opened within it, ConfigError when a setting turns out to be wrong.
         """
         try:
-            self._start()
-            self._watch(stop, seconds, watch)
+            if not stop.is_set():
+                self._start()
+                self._watch(stop, seconds, watch)
         finally:
             self._stop()
 
@@ -85,8 +98,14 @@ class Daemon:
         self.control.start()
         self.osc_in.start()
         self.web.start()
+        self.memory.start()
+        self._heart.start()
 
     def _stop(self) -> None:
+        self.notify.stopping()
+        self._heart.stop()
+        self.host.fade()  # who stops hears it at once, whatever the rest may wait for
+        self.memory.stop()
         self.web.stop()
         self.osc_in.stop()
         self.control.stop()
@@ -100,6 +119,7 @@ class Daemon:
         self.session.acquisition.stop()
         self.recorder.stop()  # last of those, so that nothing is missing
         self.socket.stop()  # whoever waits for the end of this daemon waits for all of it
+        self.notify.close()
         self.logbook.stop()
 
     def end(self) -> None:
@@ -120,6 +140,7 @@ class Daemon:
                 starting = False
                 self.session.latency = Histogram()
                 self.ticker.started()
+            self._tell_manager()
             if acquisition.state is SourceState.FAILED and acquisition.error is not None:
                 raise acquisition.error
             if self.host.error is not None:
@@ -140,6 +161,18 @@ class Daemon:
                 return
             watch()
             stop.wait(_WATCH_S)
+
+    def _tell_manager(self) -> None:
+        """Tell the service manager, where one started us, how it goes."""
+        frame, session = self.session.frame, self.session
+        if not self.ready and self.ticker.ticks and not self._warming.is_alive() and self.host.all_tried:
+            self.ready = True
+            self.notify.ready()
+        if frame is not None and self.notify.listening:
+            waiting = session.acquisition.last_message or "looking for the headset"
+            follows = f"{frame.features.state}: {session.acquisition.last_message}" if session.attached else waiting
+            lost = f"; not open: {', '.join(self.host.lost)}" if self.host.lost else ""
+            self.notify.status(f"{follows}; mapper {session.pipeline.host.playing.name}{lost}")
 
     def _run_ticker(self) -> None:
         self.ticker.run(self._stop_ticking)

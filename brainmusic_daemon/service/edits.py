@@ -10,10 +10,13 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from brainmusic_daemon.api import ConfigError, Mapper
+from brainmusic_daemon.api import ConfigError, Control, Mapper
 from brainmusic_daemon.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.mapping.seat import Seat
 
 SETTINGS = (
     "gain", "offset", "low", "high", "invert", "freeze", "smooth_s", "smoothing", "agility", "slew", "acceleration",
@@ -46,6 +49,25 @@ def changed(table: Mapping[str, Any], mapper: Mapper, control: str, setting: str
     else:
         entry[setting] = value
     return found
+
+
+def standing(control: Control, seat: Seat) -> dict[str, float]:
+    """Return how every setting of `commands.ROUTE` stands for one control that `seat` drives."""
+    name = control.name
+    shaping = (routes_of(seat.mapper) or {}).get(name) or seat.adjustments.shapings.get(name)
+    smoothing = seat.smoothing.get(name)
+    output = getattr(shaping, "output", None) or (control.low, control.high)
+    return {
+        "gain": getattr(shaping, "gain", 1.0),
+        "offset": getattr(shaping, "offset", 0.0),
+        "invert": getattr(shaping, "invert", False),
+        "low": output[0],
+        "high": output[1],
+        "freeze": smoothing.freeze if smoothing is not None else False,
+        "smooth_s": smoothing.time_s if smoothing is not None else 0.05,
+        "slew": (smoothing.slew if smoothing is not None else None) or control.slew,
+        "dead_zone": smoothing.dead_zone if smoothing is not None else 0.0,
+    }
 
 
 def routes_of(mapper: Mapper) -> Mapping[str, Any] | None:

@@ -86,6 +86,16 @@ class OutputHost:
             self._open[name] = output
             self._changed(tuple(self._open[known] for known in self._outputs if known in self._open))
 
+    def fade(self) -> None:
+        """Let what sounds fade out; the outputs stay open.  Never raises, returns at once."""
+        for name, output in list(self._open.items()):
+            mute = getattr(output, "mute", None)
+            if callable(mute):
+                try:
+                    mute(True)
+                except Exception:  # noqa: BLE001 - the end comes all the same
+                    _log.debug("output '%s' failed to fade", name, exc_info=True)
+
     def stop(self) -> None:
         """Close all outputs, the last one first.  Never raises.
 

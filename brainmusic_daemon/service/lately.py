@@ -38,6 +38,11 @@ class Lately:
         self._kept.append((frame.time, features, frame.controls.values))
         return other
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Return the names of the features that are learned from."""
+        return tuple(self.names[column] for column in self.columns)
+
     def features(self, every: int = 1) -> list[Features]:
         """Return every so manieth of the features that are remembered."""
         return [features for _, features, _ in self._kept][::every]

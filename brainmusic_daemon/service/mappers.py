@@ -16,20 +16,17 @@ from typing import Any
 from brainmusic_daemon import choice, registry
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon.api import BrainmusicError, ConfigError
-from brainmusic_daemon.choice import Choice
-from brainmusic_daemon.mapping.host import Report
-from brainmusic_daemon.mapping.seat import Fault, Seat
-from brainmusic_daemon.music import preset as presets
+from brainmusic_daemon.mapping.host import AGAIN, Report
+from brainmusic_daemon.mapping.seat import Fault
 from brainmusic_daemon.service import edits
 from brainmusic_daemon.service.errands import Errands, Ticket
 from brainmusic_daemon.service.history import History, Step
+from brainmusic_daemon.service.installer import Installer
 from brainmusic_daemon.service.session import Session
-from brainmusic_daemon.service.tryout import bounded, try_on
 from brainmusic_daemon.service.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 
-EDIT_FADE_S = 0.05
 _RETRY_S = (5.0, 15.0, 45.0)  # after a mapper was too slow: the machine may have been busy
 
 
@@ -41,7 +38,7 @@ class Mappers:
         config = session.config
         chosen, music = config.choice, config.music
         self.history = History(Step(chosen.name, chosen.table, chosen.folder, music.preset, music.seed, "start"))
-        self._choice = chosen  # what the step in force was made to
+        self._installer = Installer(session)
         self._file: Mapping[str, Any] = config.tables  # what the configuration's file said last
         self._errands = Errands(self._refused)
         self._turned: dict[tuple[str, str], Any] = {}  # edits that wait: the newest value of each counts
@@ -70,6 +67,11 @@ class Mappers:
     def refusals(self) -> int:
         """How much was asked for and not taken up."""
         return self._errands.refusals
+
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """The tables of the configuration's file, as they were read or saved last."""
+        return self._file
 
     # --- requests, from any thread ------------------------------------------------------------------------------------
 
@@ -150,7 +152,7 @@ class Mappers:
 
     def _go(self, step: Step, fade_s: float | None) -> str:
         """Play what `step` says, and remember it."""
-        said = self._play(step, fade_s)
+        said = self._installer.play(self.history.step, step, fade_s)
         if step.origin not in ("retry", "saved"):
             self.history.remember(step)
         if step.origin != "retry":
@@ -160,47 +162,10 @@ class Mappers:
         return said
 
     def _go_back(self, by: int) -> str:
-        said = self._play(self.history.beside(by), None)
+        said = self._installer.play(self.history.step, self.history.beside(by), None)
         self.history.move(by)
         self._watch()
         return f"{'undone' if by < 0 else 'done again'}: {said}"
-
-    def _play(self, step: Step, fade_s: float | None) -> str:
-        """Make, prepare and try what `step` says; hand it to the tick.  What it raises leaves all as it was."""
-        session, now = self.session, self.history.step
-        config, pipeline = session.config, session.pipeline
-        said = []
-        preset = None
-        if (step.preset, step.seed) != (now.preset, now.seed):
-            preset = presets.load(_beside(step.preset, config.folder))
-            said.append(f"preset '{step.preset}' plays")
-        if step.table is not now.table or step.origin in ("swap", "file", "saved", "retry"):
-            made = bounded(lambda: choice.make(step.name, step.table, step.folder), f"loading '{step.name}'")
-            seat = self._tried(made)
-            fade = config.swap.fade_s if fade_s is None else fade_s
-            pipeline.host.install(seat, fade)
-            self._choice = made
-            said.append(f"mapper '{step.name}' fades in over {fade:g} s" if fade else f"mapper '{step.name}' plays")
-        if preset is not None:
-            pipeline.play(preset, step.seed)
-            session.journal.note("preset", step.preset)
-        return ", ".join(said) or "nothing to change"
-
-    def _tried(self, made: Choice, all_of_it: bool = True) -> Seat:
-        """Return the mapper's seat, ready to be installed.  Before there is a headset, that is when one comes."""
-        session = self.session
-        seat, bank = session.pipeline.seat(made), session.pipeline.bank
-        if bank is None:
-            return seat
-        played = list(session.recent)[0 if all_of_it else -1 :]
-        try:
-            bounded(lambda: try_on(seat, bank.names, session.config.tick, played), f"trying '{made.name}'")
-        except Fault as fault:
-            seat.leave()
-            raise Fault(f"'{made.name}' {fault}") from fault
-        for remark in seat.remarks:
-            _log.warning("%s: %s", made.name, remark)
-        return seat
 
     def _edit(self) -> str:
         with self._lock:
@@ -221,23 +186,8 @@ class Mappers:
         return f"{len(turned)} knobs turned"
 
     def _turn(self, turned: Mapping[tuple[str, str], Any]) -> str:
-        table = self.history.step.table
-        for (control, setting), value in turned.items():
-            table = edits.changed(table, self._choice.mapper, control, setting, value)
+        self.history.remember(self._installer.turn(self.history.step, turned))
         (control, setting), value = [*turned.items()][-1]
-        step = self._step(table=table, origin=f"edit {control}.{setting}")
-        host = self.session.pipeline.host
-        if edits.routes_of(self._choice.mapper) is not None:
-            made = choice.make(step.name, table, step.folder)
-            seat = self._tried(made, all_of_it=False)
-            seat.quiet = True
-            host.install(seat, EDIT_FADE_S)
-        else:  # the mapper itself is the same: only what is done to its values changes
-            made = choice.adjusted(self._choice, table)
-            host.adjust(host.wanted, made.adjustments)
-        self._choice = made
-        self.history.remember(step)
-        self.session.journal.note("edit", f"{control}.{setting}", text=str(value))
         return f"{control} {setting} = {value}" + (f" and {len(turned) - 1} more" if len(turned) > 1 else "")
 
     def _save(self, path: str) -> str:
@@ -281,7 +231,7 @@ class Mappers:
 
     def _watch(self) -> None:
         if self._watcher is not None:
-            files = (Path(self.session.config.origin), *getattr(self._choice.mapper, "files", ()))
+            files = (Path(self.session.config.origin), *getattr(self._installer.choice.mapper, "files", ()))
             self._watcher.watch([file for file in files if file.is_file()])
 
     def _saved(self, files: set[Path]) -> None:
@@ -293,13 +243,9 @@ class Mappers:
             self._errands.ask(lambda: self._go(self._step(origin="saved"), None))
 
     def _reported(self, report: Report) -> None:
-        """Try a mapper again that was too slow; called beside the tick."""
-        if report.late and report.seat is self.session.pipeline.host.wanted and self._slow < len(_RETRY_S):
+        """Try a mapper again that was too slow, or was prepared for another headset; called beside the tick."""
+        if report.fault == AGAIN:
+            self._errands.ask(lambda: self._go(self._step(origin="retry"), None))
+        elif report.late and report.seat is self.session.pipeline.host.wanted and self._slow < len(_RETRY_S):
             self._errands.later(_RETRY_S[self._slow], lambda: self._go(self._step(origin="retry"), None))
             self._slow += 1
-
-
-def _beside(name: str, folder: Path | None) -> str:
-    """Return the preset's file beside the configuration where it lies there, else `name`."""
-    found = folder / name if folder is not None else None
-    return str(found) if found is not None and found.is_file() else name

@@ -16,6 +16,7 @@ class Histogram:
     def __init__(self) -> None:
         self._bins = [0] * _SIZE
         self.count = 0
+        self.total = 0.0  # s
         self.worst = 0.0  # s
 
     def add(self, seconds: float) -> None:
@@ -23,6 +24,7 @@ class Histogram:
         at = int(math.log(seconds * 1e6) * _LOG_STEP) + 1 if seconds > 1e-6 else 0
         self._bins[at if at < _SIZE else _SIZE - 1] += 1
         self.count += 1
+        self.total += seconds
         if seconds > self.worst:
             self.worst = seconds
 
@@ -35,6 +37,15 @@ class Histogram:
             if seen >= wanted and seen:
                 return float(min(1e-6 * math.exp(at / _LOG_STEP), self.worst))
         return 0.0
+
+    def cumulative(self) -> list[tuple[float, int]]:
+        """Return (upper edge in seconds, how many were not above it), four edges a decade, the last one infinite.
+
+        An edge itself counts as above.  The numbers belong together, whatever is added meanwhile.
+        """
+        bins = list(self._bins)
+        found = [(10.0 ** (at / _PER_DECADE - 6), sum(bins[: at + 1])) for at in range(0, _SIZE - 1, _PER_DECADE // 4)]
+        return [*found, (math.inf, sum(bins))]
 
     def summary(self) -> dict[str, float]:
         """Return count, and 50th, 95th and 99th percentile and maximum in milliseconds."""

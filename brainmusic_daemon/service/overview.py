@@ -46,6 +46,7 @@ def look(daemon: Daemon) -> tuple[str, dict[str, Any]]:
             "panic": daemon.sounding.panicked,
             "gain_db": daemon.sounding.gain_db,
         },
+        "learning": daemon.tutor.status,
         "recording": asdict(recording) if recording is not None else None,
         "control": daemon.control.counters(),
         "osc_in": daemon.osc_in.counters(),
@@ -61,7 +62,7 @@ def look(daemon: Daemon) -> tuple[str, dict[str, Any]]:
 def _line(shown: status.Status, found: Mapping[str, Any]) -> str:
     """Return the essence."""
     mapper = found["mapper"]
-    said = [f"{shown.seconds:.0f} s {shown.state}: {shown.source}", f"mapper {mapper['name']}"]
+    said = [f"{shown.seconds:.0f} s {shown.state}: {shown.source}{status.each(shown)}", f"mapper {mapper['name']}"]
     if mapper["fault"]:
         said[-1] += f" instead of {mapper['wanted']}, which {mapper['fault']}"
     said.append(f"preset {found['preset']}")

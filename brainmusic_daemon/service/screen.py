@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,10 +35,11 @@ _COLUMN = 34  # of a control, its value and its cause
 _NAMED = 16  # of more channels only the bad ones are named
 
 console = Console(stderr=True, highlight=False)
+_log = logging.getLogger(__name__)
 
 
 class LogHandler(logging.Handler):
-    """Prints a record as one line above the live display."""
+    """Prints a record as one line above the live display, where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         style = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}.get(record.levelno, "")
@@ -66,7 +66,7 @@ class Screen:
         if self._live:
             self._live.stop()
         if self._daemon.session.frame is not None and self._daemon.session.acquisition.seen:
-            console.print(status.farewell(status.snapshot(self._daemon)), soft_wrap=True)
+            _log.info("%s", status.farewell(status.snapshot(self._daemon)))
 
     def watch(self) -> None:
         """Refresh when it is time to; called often."""
@@ -82,8 +82,7 @@ class Screen:
         if self._live is not None:
             self._live.update(picture(shown, console.width, self._footer()), refresh=True)
         else:
-            sys.stderr.write(status.line(shown) + "\n")
-            sys.stderr.flush()
+            _log.info("%s", status.line(shown))
 
     def _footer(self) -> list[Text]:
         """Return how the recording goes, and what the keys do."""
@@ -99,6 +98,12 @@ class Screen:
 def picture(shown: status.Status, width: int, footer: Sequence[Text] = ()) -> Text:
     """Return the status for a terminal of `width` columns; nothing is cut, what does not fit goes to further rows."""
     rows = [Text.assemble((f" {shown.state} ", f"bold reverse {_STYLES.get(shown.state, '')}"), f"  {shown.source}")]
+    if shown.people:
+        cells = [
+            Text.assemble((f"{person} ", "dim"), (state, _STYLES.get(state, "")))
+            for person, state in shown.people.items()
+        ]
+        rows.append(_row("people", cells, width, gap=3))
     if shown.quality:
         rows.append(_row("contact", _contact(shown.quality), width))
     if shown.features:

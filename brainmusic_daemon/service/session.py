@@ -120,6 +120,9 @@ class Session:
         if self.attached:
             window, alive = self.head.hear(deadline)
             return self.pipeline.tick(deadline, window, alive=alive)
+        before = self.frame
+        if before is not None and self.head.attached:  # what is there is being prepared for anew, some ms long
+            return self.pipeline.hold(deadline, before)
         return self.pipeline.idle(deadline)
 
     def counters(self) -> dict[str, float]:

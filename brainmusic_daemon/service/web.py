@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ROOMS = ("dashboard",)
+ROOMS = ("prometheus", "dashboard")
 RETRY_S = 5.0
 MOST_AT_ONCE = 64  # connections; further ones are told to come back
 MOST_HEAD = 16_384  # bytes of a request's head
 MOST_MESSAGE = 16_384  # bytes of a WebSocket message
+MOST_UNREAD = 65_536  # bytes that wait for a slow reader in the system: what it sees is not much older than now
+STUCK_MS = 20_000
 _FAREWELL_S = 0.3  # for those who are connected, when it ends
 
 
@@ -59,7 +61,10 @@ class Web:
         if server is not None:
             server.should_exit = True
         if self._thread.is_alive():
-            self._thread.join(timeout=2.0)
+            self._thread.join(timeout=_FAREWELL_S)
+            if server is not None:
+                server.force_exit = True
+            self._thread.join(timeout=1.0)
 
     @property
     def url(self) -> str:
@@ -84,6 +89,9 @@ class Web:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
             else:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_UNREAD)  # those who connect inherit it
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # a tab that never reads does not keep its place for ever
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
             made.bind(address)
             made.listen(MOST_AT_ONCE)
             made.setblocking(False)

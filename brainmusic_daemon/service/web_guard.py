@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -48,6 +49,7 @@ class Guard:
         self._names = {"localhost", own, f"{own}.local", *(host.lower() for host in hosts)} - {""}
         self._token = token.encode()
         self.app: Any = None
+        self.exempt: Callable[[Scope], bool] = lambda scope: False  # what needs no token, beside PUBLIC
         self.refused: dict[str, int] = {}  # reason → how often
 
     def knows(self, token: object) -> bool:
@@ -56,6 +58,10 @@ class Guard:
             return True
         return isinstance(token, str) and hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
 
+    def permits(self, scope: Scope) -> bool:
+        """Return whether a request that got here may see what asks for the token: it has it, or needs none."""
+        return self._has_token(scope, dict(scope["headers"])) or self.exempt(scope)
+
     def count(self, reason: str) -> None:
         """Count something that was turned away."""
         self.refused[reason] = self.refused.get(reason, 0) + 1
@@ -63,7 +69,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reason, status, text = self._judge(scope)
         if not reason:
-            await self.app(scope, receive, _with_headers(send))
+            with suppress(asyncio.CancelledError):  # the server ends, and there is nobody to tell
+                await self.app(scope, receive, _with_headers(send))
             return
         self.count(reason)
         if reason == "token":
@@ -93,12 +100,12 @@ class Guard:
         if b"transfer-encoding" in headers or not size.isdigit() or int(size) > MOST_BODY:
             return "size", 413, "a request has no body here"
         path = scope["path"]
-        if path in PUBLIC or path.startswith("/static/") or self._has_token(scope, headers):
+        if path in PUBLIC or path.startswith("/static/") or self.permits(scope):
             return "", 0, ""
         return "token", 401, "a token is needed: Authorization: Bearer …, or ?token=…"
 
-    def _has_token(self, scope: Scope, headers: dict[bytes, str]) -> bool:
-        kind, _, given = headers.get(b"authorization", "").partition(" ")
+    def _has_token(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        kind, _, given = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if kind.lower() == "bearer":
             return self.knows(given.strip())
         return self.knows(parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0])

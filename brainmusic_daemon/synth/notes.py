@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from brainmusic_daemon.api import Drone, Note
@@ -16,7 +16,28 @@ Row = tuple[float, ...]  # of the event queue, see layout.EVENT
 NOTE_LEVEL = 1.2  # amplitude of a note of velocity 1 beside that of all of the drone: few notes are so loud
 AWAY_S, AWAY_TAU_S = 0.016, 0.0015  # so long before another note a voice is let go, and so fast
 LEFT_S = 0.5  # after which a tone that the drone has left counts as silent
+SHORTEST_S, LONGEST_S = 0.01, 86_400.0  # of a note
 SILENT = 6.0  # time constants of the release after which a voice counts as free
+
+
+def legal(note: Note) -> Note | None:
+    """Return the note as it can be played, its values in range; None: one of them is not finite.
+
+    The kernels trust it: a single NaN would stay in the room for good.
+    """
+    values = note.time, note.pitch, note.velocity, note.duration, note.pan, note.attack, note.decay, note.release
+    if not all(map(math.isfinite, values)):
+        return None
+    return replace(
+        note,
+        pitch=min(max(note.pitch, -60.0), 160.0),
+        velocity=min(max(note.velocity, 0.0), 1.0),
+        duration=min(max(note.duration, SHORTEST_S), LONGEST_S),
+        pan=min(max(note.pan, -1.0), 1.0),
+        attack=min(max(note.attack, 0.0), 60.0),
+        decay=min(max(note.decay, 0.0), 60.0),
+        release=min(max(note.release, 0.005), 60.0),
+    )
 
 
 @dataclass(slots=True)
@@ -50,10 +71,14 @@ class Notes:
             return
         rate = self._engine.samplerate
         rows: list[Row] = []
-        for note in notes:
+        for given in notes:
+            note = legal(given)
+            self._engine.voicing.repaired += note != given
+            if note is None:
+                continue
             frame = frame_of(note.time)
             hz = 440.0 * 2.0 ** ((note.pitch - 69.0) / 12.0)
-            if not math.isfinite(hz) or not 0 < hz < rate / 2:
+            if hz >= rate / 2:
                 continue
             number = self._choose(note, frame, range(drone.tones, MAX_VOICES))
             voice = self._voices[number]
@@ -61,13 +86,12 @@ class Notes:
                 rows.append((frame - round(AWAY_S * rate), NOTE_OFF, number, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, AWAY_TAU_S))
             self._engine.voicing.note_hz[number] = hz  # its colour, from the next controls on
             level = NOTE_LEVEL * drone.notes * note.velocity**1.5
-            release = max(note.release, 0.005)
-            shape = note.attack, note.duration, note.decay, release
+            shape = note.attack, note.duration, note.decay, note.release
             rows.append((frame, NOTE_ON, number, hz, level, note.pan, *shape))
             self.played += 1
-            end = frame + max(1, round(note.duration * rate))
+            end = frame + round(note.duration * rate)
             fading = note.decay if note.decay > 0 else math.inf
-            silent = min(end + SILENT * release * rate, frame + SILENT * fading * rate)
+            silent = min(end + SILENT * note.release * rate, frame + SILENT * fading * rate)
             self._voices[number] = Voice(note.pitch, note.channel, frame, end, round(silent))
         for row in sorted(rows, key=itemgetter(0)):
             self._engine.note_row(row)

@@ -33,6 +33,7 @@ class Feed:
         self._number = -1  # of the newest frame that was looked at
         self._line = 0  # of the log
         self._count = 0
+        self.fixed = {"k": "fixed", **overview.plain(sheet.fixed(daemon))}
         self.sheet: dict[str, Any] = {}
 
     def updates(self) -> list[dict[str, Any]]:

@@ -56,8 +56,8 @@ class Hub:
         viewer = Viewer(socket)
         self._viewers.add(viewer)
         self._feed.renew()
-        viewer.offer(_encoded({**self._feed.sheet, "log": self._feed.log()}), must=True)
-        viewer.offer(_encoded({"k": "overview", **self._feed.overview()}), must=True)
+        viewer.greet(_encoded({**self._feed.fixed, "log": self._feed.log()}), _encoded(self._feed.sheet))
+        viewer.greet(_encoded({"k": "overview", **self._feed.overview()}))
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         writing = asyncio.create_task(viewer.write())
@@ -70,7 +70,8 @@ class Hub:
                 task.cancel()
             await asyncio.gather(writing, reading, return_exceptions=True)
             with suppress(Exception):
-                await asyncio.wait_for(socket.close(viewer.code, viewer.reason), 1.0)
+                async with asyncio.timeout(1.0):
+                    await socket.close(viewer.code, viewer.reason)
 
     def counters(self) -> dict[str, float]:
         """Return how many look, and how many updates they missed because they were slow."""
@@ -79,7 +80,8 @@ class Hub:
     async def _greet(self, socket: WebSocket) -> bool:
         """Return whether the first message holds the token, which a page that needs none sends empty."""
         try:
-            first = json.loads(await asyncio.wait_for(socket.receive_text(), GREETING_S))
+            async with asyncio.timeout(GREETING_S):
+                first = json.loads(await socket.receive_text())
             token = first.get("token", "") if isinstance(first, dict) else ""
         except Exception:  # noqa: BLE001 - it left, said nothing, or nothing that can be read
             token = None
@@ -101,7 +103,7 @@ class Hub:
                     text, must = _encoded(update), update["k"] == "sheet"
                     for viewer in self._viewers:
                         viewer.offer(text, must)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a mistake of ours: the page is there again when it is over
                 _log.exception("the page could not be fed")
                 await asyncio.sleep(1.0)
             due = max(due + UPDATE_S, loop.time() - UPDATE_S)

@@ -1,4 +1,4 @@
-"""One browser tab: updates in, sent as fast as it reads and no faster, what it cannot take left out; requests parsed."""
+"""One browser tab: updates in, sent as fast as it reads, what it cannot take left out; messages in, requests out."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ class Viewer:
         self.skipped = 0
         self.code, self.reason = 1000, ""
 
+    def greet(self, *texts: str) -> None:
+        """Send what comes before everything else."""
+        self._answers.extend(texts)
+        self._wake.set()
+
     def offer(self, text: str, must: bool = False) -> None:
         """Send an update when there is room; `must`: what the others make no sense without."""
         if must and not self._sheet and not self._updates:
@@ -74,7 +79,8 @@ class Viewer:
             self._wake.clear()
             while text := self._next():
                 try:
-                    await asyncio.wait_for(self._socket.send_text(text), STUCK_S)
+                    async with asyncio.timeout(STUCK_S):  # not wait_for: until Python 3.12 it may miss being cancelled
+                        await self._socket.send_text(text)
                 except TimeoutError:
                     self.code, self.reason = 1008, "too slow"
                     return
