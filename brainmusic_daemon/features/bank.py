@@ -88,6 +88,7 @@ class FeatureBank:
         self._ticks = 0
         self._share = 0.0  # of good channels
         self._n_channels = len(info.channels)
+        self.phased = setup.band("alpha") is not None
         self._silent = np.zeros(len(info.channels))
         self._values: FloatArray = np.full(2 * self._n, 0.5)
         self._values[self._n :] = 0.0
@@ -121,6 +122,11 @@ class FeatureBank:
             state=state,
             events=tuple(self.spectral.analysis.events) if alive else (),
         )
+
+    @property
+    def n_taps(self) -> int:
+        """Return the length of the window that a tick needs, in samples."""
+        return self.spectral.n_taps
 
     @property
     def follow(self) -> float:

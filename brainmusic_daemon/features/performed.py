@@ -17,6 +17,9 @@ class Performed:
     away: values that stand still for `still_s` are as good as none.
     """
 
+    n_taps = 1  # the newest features are all there is to know
+    phased = False  # they have no phase
+
     def __init__(self, info: StreamInfo, gate: Gate, tick: float, still_s: float) -> None:
         self.names = info.channels
         self.index = {name: i for i, name in enumerate(self.names)}
@@ -37,7 +40,7 @@ class Performed:
 
     @property
     def moment(self) -> None:
-        """Return nothing: features have no phase."""
+        """Return nothing."""
         return
 
     def improve(self) -> None:

@@ -48,6 +48,12 @@ class Bank(Protocol):
 class Member(Bank, Protocol):
     """The bank of one person."""
 
+    phased: bool  # whether its `moment` is ever known
+
+    @property
+    def n_taps(self) -> int:
+        """Return the length of the window that a tick needs, in samples."""
+
     @property
     def moment(self) -> Moment | None:
         """Return when alpha was what, as an analytic signal; None where there is none."""
@@ -72,9 +78,10 @@ class Together:
         plain = tuple(dict.fromkeys(name for bank in members.values() for name in bank.names))
         base = [name for name in plain if not name.startswith("raw.")]
         raw = [name for name in plain if name.startswith("raw.")]
-        self._between = Interbrain(len(members), tick) if len(members) > 1 else None
-        pairs = self._between.pairs if self._between is not None else ()
-        between = [GROUP, *(f"{GROUP}.{everyone[i]}.{everyone[j]}" for i, j in pairs)] if pairs else []
+        self._phased = [number for number, bank in enumerate(members.values()) if bank.phased]
+        self._between = Interbrain(len(self._phased), tick) if len(self._phased) > 1 else None
+        self._pairs = [(self._phased[i], self._phased[j]) for i, j in self._between.pairs] if self._between else []
+        between = [GROUP, *(f"{GROUP}.{everyone[i]}.{everyone[j]}" for i, j in self._pairs)] if self._pairs else []
         own = [f"{who}.{name}" for who, bank in members.items() for name in bank.names if not name.startswith("raw.")]
         own_raw = [
             f"raw.{who}.{name[4:]}" for who, bank in members.items() for name in bank.names if name.startswith("raw.")
@@ -89,8 +96,8 @@ class Together:
             np.array([self.index[_named(who, name)] for name in bank.names], np.intp) for who, bank in members.items()
         ]
         self._plain = np.array([self.index[name] for name in plain], np.intp)
-        self._pairs = np.array([self.index[name] for name in between], np.intp)
-        self._raw_pairs = np.array([self.index[f"raw.{name}"] for name in between], np.intp)
+        self._places = np.array([self.index[name] for name in between], np.intp)
+        self._raw_places = np.array([self.index[f"raw.{name}"] for name in between], np.intp)
         self._is_raw = [np.array([name.startswith("raw.") for name in bank.names]) for bank in members.values()]
         self._base, self._between_names = tuple(plain), tuple(between)
         self._has = np.zeros((len(members), len(plain)))
@@ -170,21 +177,21 @@ class Together:
         return self._joined(time, parts, values)
 
     def _update_pairs(self, between: Interbrain, moments: Sequence[Moment | None], values: FloatArray) -> None:
-        locking, follows = between.update(moments), self._follows
-        weights = np.array([follows[i] * follows[j] for i, j in between.pairs])
+        locking, follows = between.update([moments[number] for number in self._phased]), self._follows
+        weights = np.array([follows[i] * follows[j] for i, j in self._pairs])
         total = float(weights.sum())
         if total > _ALONE:
             self._locking[0] = float(weights @ locking) / total
             self._together_s += self._tick
         self._locking[1:] = np.where(weights > _ALONE, locking, self._locking[1:])
-        values[self._raw_pairs] = self._locking
+        values[self._raw_places] = self._locking
         if self._ticks % self._learn_every == 0 and self._together_s > MEMORY_S:  # before, it is mostly chance
             shares = [float(weights.max()), *weights.tolist()]
             for number, (share, known) in enumerate(zip(shares, self._ranges, strict=True)):
                 if share > _ALONE:
                     found = np.empty(1)
                     known.update(self._locking[number : number + 1], self._learn_every * self._tick, True, found)
-                    values[self._pairs[number]] = 0.5 + share * (found[0] - 0.5)
+                    values[self._places[number]] = 0.5 + share * (found[0] - 0.5)
 
     def _joined(self, time: float, parts: Sequence[Features], values: FloatArray) -> Features:
         everyone = list(zip(self.members, parts, strict=True))

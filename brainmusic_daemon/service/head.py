@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from functools import partial
 
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.several import Several
-from brainmusic_daemon.acquisition.supervisor import Acquisition
+from brainmusic_daemon.acquisition.supervisor import Acquisition, SourceState
 from brainmusic_daemon.api import Clock, Source, StreamInfo, Window
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import montage, performed
-from brainmusic_daemon.features.bank import FeatureBank
 from brainmusic_daemon.features.together import Bank, Member, Together
 from brainmusic_daemon.pipeline import listening
 
 _log = logging.getLogger(__name__)
+
+GATHER_S = 2.0  # so long the first who has come waits for the others
 
 
 class Head:
@@ -57,13 +59,9 @@ class Head:
         """Return the bank for the headset that has come."""
         generation, info, ring = self.acquisition.setup
         assert info is not None and ring is not None
-        if self._performs:
-            self.bank, n_taps = performed.build(info, self._config), 1
-        else:
-            made: FeatureBank = listening(info, self._config)
-            self.bank, n_taps = made, made.spectral.n_taps
-        self.info, self._designed = info, (generation, ring, n_taps)
-        return self.bank
+        made = performed.build(info, self._config) if self._performs else listening(info, self._config)
+        self.bank, self.info, self._designed = made, info, (generation, ring, made.n_taps)
+        return made
 
     def install(self) -> None:
         """Listen to it from the next tick on."""
@@ -81,7 +79,8 @@ class Heads:
     """Several persons, as one.  Each is taken in when its headset comes, and stays when it goes."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
-        self._config = config
+        self._config, self._clock = config, clock
+        self._first_came = math.inf  # the first headset, session seconds
         self._heads = {
             person.name: Head(configuration.of(config, person), clock, person.source, person.name, seed)
             for seed, person in enumerate(config.people)
@@ -94,8 +93,20 @@ class Heads:
 
     @property
     def changed(self) -> bool:
-        """Return whether a headset has come that nothing is prepared for."""
-        return any(head.changed and not self._is_twin(head) for head in self._heads.values())
+        """Return whether a headset has come that nothing is prepared for; at first, the others are waited for a little.
+
+        Each that comes later is another set of features, and a moment in which all hold.
+        """
+        if not any(head.changed and not self._is_twin(head) for head in self._heads.values()):
+            return False
+        if self.attached:
+            return True
+        now = self._clock.now()
+        self._first_came = min(self._first_came, now)
+        missing = any(
+            not head.changed and head.acquisition.state is not SourceState.FAILED for head in self._heads.values()
+        )
+        return not missing or now - self._first_came >= GATHER_S
 
     @property
     def attached(self) -> bool:
