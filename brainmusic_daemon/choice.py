@@ -75,6 +75,22 @@ def located(table: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     return {key: look(key, value) for key, value in table.items()}
 
 
+def beside(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return `table` with files in or below `folder` named from there: so a folder may move as a whole."""
+    here = folder.resolve()
+
+    def look(key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return beside(value, here)
+        if isinstance(value, list):
+            return [look(key, part) for part in value]
+        if key in FILES and isinstance(value, str) and Path(value).is_absolute() and Path(value).is_relative_to(here):
+            return Path(value).relative_to(here).as_posix()
+        return value
+
+    return {key: look(key, value) for key, value in table.items()}
+
+
 def read(text: str, folder: Path | None = None) -> tuple[str, Mapping[str, Any], Path | None]:
     """Return (name, table, folder) of what a user typed: a kind, a file, or a bundled configuration's name.
 

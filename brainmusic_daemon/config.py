@@ -342,6 +342,8 @@ def _choice(where: str, table: Any, origin: str, problems: list[tuple[str, str]]
 
 def _scenes(table: Any, origin: str, problems: list[tuple[str, str]]) -> dict[str, SceneConfig]:
     """Check every scene; what its mapper comes to is tried here, so that nobody finds out on stage."""
+    from brainmusic_daemon import choice
+
     if not isinstance(table, Mapping):
         problems.append(("scene", "scenes are named tables: [scene.calm], [scene.storm], …"))
         return {}
@@ -349,6 +351,11 @@ def _scenes(table: Any, origin: str, problems: list[tuple[str, str]]) -> dict[st
     for name, scene in scenes.items():
         if scene is not None and isinstance(scene.mapper, dict):
             _choice(f"scene.{name}.mapper", scene.mapper, origin, problems)
+        elif scene is not None and scene.mapper:
+            try:
+                choice.read(scene.mapper, Path(origin).parent if origin else None)
+            except ConfigError as error:
+                problems.append((f"scene.{name}.mapper", str(error)))
     return scenes
 
 

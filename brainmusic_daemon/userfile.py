@@ -51,11 +51,11 @@ def where(error: BaseException, path: Path) -> str:
     import traceback
 
     if isinstance(error, SyntaxError) and error.filename:
-        return f"line {error.lineno}: {error.msg}"
+        return f"line {error.lineno}: {error.msg}" + (f"  [{error.text.strip()}]" if error.text else "")
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename == str(path):
-            return f"line {frame.lineno}, in {frame.name}: {what}"
+            return f"line {frame.lineno}, in {frame.name}: {what}" + (f"  [{frame.line}]" if frame.line else "")
     return what
 
 

@@ -1,4 +1,4 @@
-"""A real browser (Debian's chromium, headless), driven over the Chrome DevTools protocol: what tests of the page use."""
+"""A real browser (Debian's chromium, headless), driven over the Chrome DevTools protocol: for tests of the page."""
 
 from __future__ import annotations
 

@@ -302,7 +302,7 @@ def test_damage_is_told_and_the_rest_played(brainmusic: Command, tmp_path: Path)
     xdf = Path(recording(tmp_path / "cut.xdf", noise()))
     xdf.write_bytes(xdf.read_bytes()[:-1500])
     outcome = brainmusic("render", str(xdf))
-    assert outcome.code == 0 and outcome.says("damage: damaged in the middle: the rest was read"), outcome.text
+    assert outcome.code == 0 and outcome.says("damage: damaged after", "read up to there"), outcome.text
 
 
 @pytest.mark.parametrize(

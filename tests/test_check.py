@@ -211,7 +211,9 @@ def test_the_trade_is_measured_on_the_smoother_that_plays() -> None:
 
 
 def test_the_command_prints_the_measured_trade_and_what_others_would_give() -> None:
-    made = config.resolve({"mapper": {"routes": {"loudness": {"from": "alpha", "smoothing": "critical"}}}, "output": {}})
+    made = config.resolve(
+        {"mapper": {"routes": {"loudness": {"from": "alpha", "smoothing": "critical"}}}, "output": {}}
+    )
     found = steadiness.measure(made)
     stream = io.StringIO()
     Console(file=stream, width=80, highlight=False).print(describe.render(describe.describe(made), found))
@@ -249,3 +251,10 @@ def test_adjustments_of_a_mapper_count() -> None:
 def test_it_is_measured_on_a_recording_too() -> None:
     found = steadiness.measure(config.load(), parts.recordings() / "eyes_open_closed" / "S001R02.edf")
     assert found.on.endswith(".edf") and 0 < found.trades["loudness"].jitter < 1
+
+
+def test_a_mapper_of_ones_own_is_named_as_its_file(tmp_path: Path) -> None:
+    mine = tmp_path / "breath.py"
+    mine.write_text((parts.CHECKOUT / "examples" / "mappers" / "breath.py").read_text(encoding="utf-8"))
+    (tmp_path / "my.toml").write_text('[mapper]\nkind = "breath.py"\n')
+    assert describe.describe(config.load(tmp_path / "my.toml")).mapper == "breath.py"

@@ -187,8 +187,8 @@ def test_what_is_wrong_is_counted_by_reason_and_told_once(
             patch.socket.send(datagram)
         wait_for(lambda r=reason, b=before: running.osc_in.counters().get(r, 0) > b)  # type: ignore[misc]
     assert patch.ask("/brainmusic/ping")[1] is not None
-    said = [record.getMessage() for record in caplog.records if "/brainmusic/rate" in record.getMessage()]
-    assert len(said) <= 1
+    said = {record.created for record in caplog.records if "/brainmusic/rate" in record.getMessage()}
+    assert len(said) <= 1  # one record may come by two ways to where it is kept here
     assert len(caplog.records) < 20
 
 

@@ -347,7 +347,7 @@ def test_a_fault_names_the_line_of_the_users_file(tmp_path: Path) -> None:
     exec(compile(file.read_text(), str(file), "exec"), space)
     mapper = Constant(act=space["boom"])
     mapper.files = (file,)  # type: ignore[attr-defined]
-    with pytest.raises(Fault, match=r"^mine\.py, line 2, in boom: ZeroDivisionError"):
+    with pytest.raises(Fault, match=r"^failed in mine\.py, line 2, in boom: ZeroDivisionError.*\[return 1 // 0\]$"):
         seat(mapper).map(FEATURES)
 
 
@@ -360,3 +360,53 @@ def test_mappers_that_are_no_longer_needed_let_their_threads_end(make: Callable[
         while host.dropped:
             host.dropped.popleft().leave()
     wait_for(lambda: threading.active_count() <= before + 2)  # the one that plays and the one before
+
+
+def test_nobody_who_was_overtaken_replaced_or_left_at_another_headset_keeps_a_thread(make: Callable[..., Host]) -> None:
+    before = threading.active_count()
+    host = make(Constant(60.0))
+    for number in range(20):  # asked for faster than there are ticks
+        host.install(seat(Unbounded(60.0 + number)), fade_s=0.04)
+    tempo(host, 1)
+    assert host.playing.name == "to 79" and len(host.dropped) == 19
+    host.install(seat(Unbounded(90.0)), fade_s=0.0)
+    tempo(host, 1)
+    host.prepare(NAMES)  # nobody goes back from one headset to what played with the last
+    assert host.playing.name == "to 90"
+    failing = Unbounded(140.0, act=lambda n: 1 / 0)
+    host.install(seat(failing, "failing"), fade_s=0.0)
+    tempo(host, 1)
+    host.install(seat(Constant(100.0)), fade_s=0.0)
+    tempo(host, 1)
+    host.install(seat(Constant(101.0)), fade_s=0.0)
+    tempo(host, 1)
+    while host.dropped:
+        host.dropped.popleft().leave()
+    wait_for(lambda: threading.active_count() <= before)
+
+
+def test_two_may_ask_for_an_explanation_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status, the page and OSC ask in threads of their own; a worker answers one at a time."""
+
+    class Pondering(Unbounded):
+        def explain(self, features: Features) -> Mapping[tuple[str, str], float]:
+            time.sleep(0.002)
+            return {("alpha", "tempo"): features.time}
+
+    monkeypatch.setattr("brainmusic_daemon.mapping.seat.EXPLAIN_S", 5.0)
+    made = seat(Pondering(60.0))
+    wrong: list[object] = []
+
+    def ask(number: int) -> None:
+        for _ in range(20):
+            found = made.explain(at(number))
+            if found != {("alpha", "tempo"): number * TICK_S}:
+                wrong.append(found)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made.leave()
+    assert not wrong

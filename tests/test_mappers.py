@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from brainmusic_daemon import choice
 from brainmusic_daemon import config as configuration
+from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.mapping.direct import Direct
 from brainmusic_daemon.service.journal import Entry
@@ -291,6 +294,14 @@ def test_what_was_turned_is_saved_with_all_comments(stage: Stage) -> None:
     assert len(stage.mappers.history.steps) == steps and stage.file.read_text() == text
 
 
+def test_what_came_as_a_float32_is_saved_as_it_was_meant(stage: Stage) -> None:
+    stage.done(stage.mappers.edit("tempo", "gain", struct.unpack("f", struct.pack("f", 0.4))[0]))
+    stage.done(stage.mappers.edit("tempo", "smooth_s", 0.128921875))
+    stage.done(stage.mappers.save())
+    route = tomllib.loads(stage.file.read_text())["mapper"]["routes"]["tempo"]
+    assert (route["gain"], route["smooth_s"]) == (0.4, 0.128921875)
+
+
 def test_saved_under_another_name_the_file_stays_as_it_was(stage: Stage) -> None:
     stage.done(stage.mappers.edit("tempo", "gain", 2.5))
     other = stage.folder / "other.toml"
@@ -409,3 +420,47 @@ def test_the_fallback_may_be_wired_and_is_direct() -> None:
     tables["fallback"] = {"kind": "nonsense"}
     with pytest.raises(configuration.ConfigError, match="fallback"):
         configuration.resolve(tables)
+
+
+def test_what_lies_beside_the_saved_file_is_named_from_there(stage: Stage) -> None:
+    """So the folder may move to another computer."""
+    file = stage.write("mine.py", "return {'tempo': 66.0}")
+    stage.done(stage.mappers.load(str(file)))
+    stage.done(stage.mappers.save(str(stage.folder / "other.toml")))
+    written = tomllib.loads((stage.folder / "other.toml").read_text())["mapper"]
+    assert written["kind"] == "mine.py"
+    blend = {"kind": "blend", "layers": [{"kind": "neural", "model": str(stage.folder / "models" / "me.safetensors")}]}
+    assert choice.beside(blend, stage.folder)["layers"][0]["model"] == "models/me.safetensors"
+    elsewhere = {"kind": "linear", "model": str(stage.folder.parent / "me.safetensors"), "smooth_s": 0.2}
+    assert choice.beside(elsewhere, stage.folder) == elsewhere
+
+
+def test_one_that_hangs_when_it_is_tried_is_refused_soon(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brainmusic_daemon.service.installer.TRIAL_S", 0.2)
+    file = stage.write("endless.py", "while True: pass")
+    message = stage.done(stage.mappers.load(str(file)))
+    assert message == "not taken up: 'endless.py': trying it was not done within 0.2 s; 'direct' plays on"
+
+
+def test_a_scene_that_names_nothing_is_told_before_it_is_wanted(tmp_path: Path) -> None:
+    file = tmp_path / "piece.toml"
+    file.write_text('[scene.storm]\nmapper = "storm.toml"\n[scene.words]\nmapper = "semantic"\n')
+    with pytest.raises(ConfigError, match=r"scene\.storm\.mapper.*there is no mapper 'storm\.toml'"):
+        configuration.load(file)
+    (tmp_path / "storm.toml").write_text('[mapper]\nkind = "direct"\n')
+    assert configuration.load(file).scenes["storm"].mapper == "storm.toml"
+
+
+def test_knobs_of_one_that_failed_are_refused_and_undo_brings_back_what_stands_in(stage: Stage) -> None:
+    """Turned, they would move what nobody hears."""
+    stage.done(stage.mappers.load("linear"))
+    file = stage.write("late.py", "self.bpm += 1.0; return {'tempo': self.bpm} if self.bpm < 700 else 1 / 0")
+    file.write_text(file.read_text().replace("{'tempo': self.bpm}", "{'tempo': 100.0}"))
+    stage.done(stage.mappers.load(str(file)))
+    stage.play(10.0)
+    assert stage.name == "linear" and stage.session.pipeline.host.wanted.fault
+    ticket = stage.mappers.edit("tempo", "gain", 2.0)
+    assert "'linear' plays instead of 'late.py', which failed in late.py" in stage.done(ticket) and not ticket.ok
+    assert stage.done(stage.mappers.undo()).startswith("undone: mapper 'linear'")
+    ticket = stage.mappers.edit("tempo", "gain", 2.0)
+    assert stage.done(ticket) == "tempo gain = 2.0" and stage.name == "linear"

@@ -237,6 +237,7 @@ def test_every_preset_conforms(name: str) -> None:
     assert piece.title
     assert piece.about
     layers = [*piece.layer.values()]
+    assert piece.plain or any(layer.follow for layer in layers)  # else attack_time would do nothing
     low, high = min([layer.range[0] for layer in layers] or [0]), max([layer.range[1] for layer in layers] or [0])
     for _, note in play(piece, 120):
         assert low <= note.pitch <= high

@@ -240,6 +240,24 @@ def test_a_stream_that_stood_still_is_taken_up_anew() -> None:
     assert stream.frame_of(200 * TICK + 0.04) == pytest.approx(190 * 960 + 1920, abs=2)
 
 
+def test_one_hiccup_of_a_device_does_not_hold_up_all_notes_after_it() -> None:
+    """A device that has once asked for 80 ms more than usual: notes come late then, and slowly less so."""
+    stream, placed = StreamClock(RATE), []
+    for number in range(10_000):
+        now = number * TICK
+        hiccup = 0.08 if 20.0 <= now < 20.5 else 0.0
+        stream.observe(now, round((now + 0.02 + hiccup) * RATE))
+        if number % 10 == 0:
+            placed.append((now + 0.03, stream.frame_of(now + 0.03)))
+    times, frames = np.array(placed).T
+    late = frames / RATE - times
+    late -= late[50]  # 10 s in: as ever
+    assert late.max() > 0.05
+    assert abs(late[-1]) < 0.004
+    assert np.diff(late[110:]).min() > -0.0005
+    assert stream.late < 20
+
+
 def test_bend_hears_a_click() -> None:
     """The judge itself: a step of a hundredth shows."""
     t = np.arange(RATE) / RATE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -128,39 +129,33 @@ def test_ready_comes_without_a_headset(manager: Manager, tmp_path: Path) -> None
         wait_for(lambda: any("nobody" in text for text in manager.said("STATUS")), 30)
 
 
-STUCK = '''
-import threading
-import time
-from brainmusic_daemon.api import CONTROL, plugin
-
-@plugin
-class Stuck:
-    """Hangs in the middle of the music."""
-
-    controls = (CONTROL["loudness"],)
-
-    def prepare(self, names, tick):
-        self.count = 0
-
-    def map(self, features):
-        self.count += threading.current_thread().name == "tick"
-        if self.count > 100:
-            time.sleep(1000)
-        return {"loudness": 0.5}
-
-    def explain(self, features):
-        return {}
-'''
+HANGING = """
+import sys, threading
+from brainmusic_daemon import cli
+from brainmusic_daemon.service import session
+real = session.Session.tick
+def tick(self, deadline):
+    if deadline > 3.0:
+        threading.Event().wait()
+    return real(self, deadline)
+session.Session.tick = tick
+sys.argv[1:] = sys.argv[1].split()
+cli.main()
+"""
 
 
 def test_a_tick_that_hangs_is_not_fed_for(manager: Manager, tmp_path: Path) -> None:
-    file = tmp_path / "stuck.py"
-    file.write_text(STUCK, encoding="utf-8")
-    config = tmp_path / "stuck.toml"
-    config.write_text('[source]\nkind = "simulator"\n[mapper]\nkind = "stuck.py"\n[output.osc]\n', encoding="utf-8")
-    with daemons.process(config=config, name="stuck", env=environment(tmp_path, 0.4)):
-        wait_for(lambda: manager.said("WATCHDOG"), 30)
-        limit = time.monotonic() + 30
-        while time.monotonic() - max(at for at, text in manager.heard if text == "WATCHDOG=1") < 1.2:
-            assert time.monotonic() < limit, "a daemon whose tick hangs goes on feeding the watchdog"
-            time.sleep(0.05)
+    """All other threads are fine; it is as when an output's driver never comes back."""
+    words = "run --set session.name=hanging --set session.status=false"
+    words += "".join(f" --set {setting}" for setting in daemons.QUIET)
+    env = {**os.environ, **environment(tmp_path, 0.6)}
+    with subprocess.Popen([sys.executable, "-c", HANGING, words], env=env, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: manager.said("READY"), 30)
+            limit = time.monotonic() + 30
+            while time.monotonic() - max(at for at, text in manager.heard if text == "WATCHDOG=1") < 1.5:
+                assert time.monotonic() < limit, "a daemon whose tick hangs goes on feeding the watchdog"
+                time.sleep(0.05)
+            assert process.poll() is None
+        finally:
+            process.kill()

@@ -354,8 +354,10 @@ def test_a_bundle_is_for_now_unless_scsynth_is_asked_for(receiver: Receiver) -> 
         before = time.time()
         osc.send(make_frame())
         after = time.time()
+        datagrams = receiver.datagrams()
         osc.close()
-        for datagram in receiver.datagrams():
+        assert receiver.datagrams() == [encoding.message("/brainmusic/state", ["stopped"])]
+        for datagram in datagrams:
             (tag,) = struct.unpack(">Q", datagram[8:16])
             if low < 0:
                 assert tag == encoding.IMMEDIATELY
@@ -511,7 +513,8 @@ def test_a_receiver_that_comes_later_gets_everything_from_the_next_tick_on() -> 
     late.close()
     expected = make_encoder("brainmusic")
     expected.encode(make_frame(0))
-    assert got == [a for a, _ in expected.encode(make_frame(3, notes=[Note(0, 60, 1, 1)])).messages()]
+    sent = [a for a, _ in expected.encode(make_frame(3, notes=[Note(0, 60, 1, 1)])).messages()]
+    assert got == [*sent, "/brainmusic/state"]  # the last: stopped
 
 
 def test_a_full_buffer_drops_counts_and_never_blocks(receiver: Receiver) -> None:

@@ -144,6 +144,33 @@ def test_the_pd_example_loads_without_a_complaint() -> None:
     assert log == []
 
 
+def falls_silent_when_it_should(player: Player, quiet: float) -> None:
+    """Steady tones end when silence is asked for, when the daemon has gone without a word, and when it stops."""
+
+    def newest() -> float:
+        before = len(player.log)
+        wait_for(lambda: len(numbers(player.log[before:], "LEVEL")) > 4)
+        return numbers(player.log[before:], "LEVEL")[-1][0]
+
+    def sounds() -> bool:
+        player.send(ROOT, loudness=1.0)  # as at every tick
+        return newest() > quiet + 20
+
+    for address in ("/brainmusic/mute", "/brainmusic/panic"):
+        wait_for(sounds, what="for sound")
+        player.osc.say(address, [1])
+        for _ in range(3):
+            player.send(ROOT, loudness=1.0)
+            level = newest()
+        assert level <= quiet, address
+        player.osc.say(address, [0])
+    wait_for(sounds, what="for sound")
+    wait_for(lambda: newest() <= quiet, 8, "for silence once nothing comes any more")
+    wait_for(sounds, what="for sound again")
+    player.osc.close()
+    wait_for(lambda: newest() <= quiet, 2, "for silence at the end")
+
+
 def test_the_pd_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
     port = free_port()
     osc = Osc(targets=[f"127.0.0.1:{port}"], mode="bundle")
@@ -169,7 +196,7 @@ def test_the_pd_example_sounds_as_loud_as_it_is_told(tmp_path: Path) -> None:
         wait_for(lambda: len(numbers(log[before:], "LEVEL")) > 20)
         struck = [level for (level,) in numbers(log[before:], "LEVEL")]
         with_burst = loudest(events=[Event("alpha_burst", 0.0, 1.0), Event("blink", 0.0, 0.5)])
-    osc.close()
+        falls_silent_when_it_should(player, quiet=5)
     assert silent < 5
     assert loud - quiet == pytest.approx(20, abs=1)  # dB
     assert loud - softer == pytest.approx(20, abs=1)
@@ -338,3 +365,8 @@ def test_the_supercollider_twin_plays_the_stream_of_a_render(twin: tuple[list[st
     assert len(levels) > 40
     assert min(levels[20:]) > -50
     assert max(levels[20:]) - min(levels[20:]) > 3  # notes stand out
+
+
+def test_the_supercollider_twin_falls_silent_when_it_should(twin: tuple[list[str], Osc]) -> None:
+    """The last of its tests, as it closes the output."""
+    falls_silent_when_it_should(Player(twin), quiet=-100)

@@ -117,3 +117,8 @@ def test_the_log_of_messages_holds_the_words(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {"time": 0.0, "address": "/brainmusic/text", "args": ["calm music"]} in lines
     assert {"time": 0.0, "address": "/brainmusic/prompt", "args": [1, "calm pads", 0.7]} in lines
+
+
+def test_signs_that_osc_has_no_letters_for_are_told_in_others() -> None:
+    told = OscMessage(message("/brainmusic/reply", ("pitch (engagement ↑, alpha ↓) → 8 µV …",)))
+    assert told.params == ["pitch (engagement +, alpha -) -> 8 uV ..."]

@@ -269,6 +269,12 @@ def test_bad_usage_is_2(arguments: list[str], message: str, table: Path) -> None
     assert "Traceback" not in done.stderr
 
 
+def test_how_to_play_it_can_be_copied_into_a_shell(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my music.safetensors"
+    done = training.train([str(table)], Plan(compare=False), out)
+    assert training.summary(done, out).endswith(f"play it: brainmusic swap '{out}'")
+
+
 def test_options_have_an_effect(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every option of the command reaches the plan."""
     import typer

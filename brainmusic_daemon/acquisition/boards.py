@@ -25,6 +25,8 @@ class Board:
     number_row: int | None
     time_row: int | None
     rail_uv: float | None
+    battery_row: int | None = None
+    resistance_rows: tuple[int, ...] = ()  # one per EEG channel, where the board measures its electrodes
 
 
 def library() -> Any:
@@ -77,6 +79,7 @@ def describe(board_id: int, name: str, preset: str = "default") -> Board:
     if not rows or not said.get("sampling_rate"):
         there = ", ".join(sorted(key.removesuffix("_channels") for key in said if key.endswith("_channels")))
         raise ConfigError(f"board {name} has no EEG channels in its preset '{preset}' (there is {there or 'nothing'})")
+    resistances = tuple(said.get("resistance_channels") or ())
     given = [text for text in str(said.get("eeg_names", "")).split(",") if text]
     given += [f"Ch{i + 1}" for i in range(len(given), len(rows))]
     return Board(
@@ -87,6 +90,8 @@ def describe(board_id: int, name: str, preset: str = "default") -> Board:
         channels=labels.unique([labels.tidy(text) for text in given[: len(rows)]]),
         number_row=said.get("package_num_channel"),
         time_row=said.get("timestamp_channel"),
+        battery_row=said.get("battery_channel"),
+        resistance_rows=resistances if len(resistances) == len(rows) else (),
         rail_uv=next((rail for start, rail in _RAILS_UV.items() if name.startswith(start)), None),
     )
 

@@ -60,6 +60,8 @@ class Brainflow:
     )
 
     _shim: Any = field(default=None, init=False, repr=False)
+    battery: float | None = field(default=None, init=False, repr=False)  # percent; None: the board does not tell
+    resistances: tuple[float, ...] = field(default=(), init=False, repr=False)  # kΩ per channel; empty: not told
 
     def open(self, clock: Clock) -> StreamInfo:
         """Connect and start the board.  Raises ConfigError for wrong settings, SourceLost when it is out of reach."""
@@ -113,6 +115,7 @@ class Brainflow:
     def close(self) -> None:
         """Stop the board and release it."""
         shim, self._shim, self._ahead = self._shim, None, []
+        self.battery, self.resistances = None, ()
         if shim is not None:
             for stop in (shim.stop_stream, shim.release_session):
                 try:
@@ -148,6 +151,7 @@ class Brainflow:
         board, n = self._board, len(samples)
         if n == 0:
             return
+        self._look_after(data[:, -1])
         offset = self._follow()
         if board.time_row is None:
             times = self._clock.now() - (n - 1 - np.arange(n)) / board.samplerate
@@ -160,6 +164,15 @@ class Brainflow:
             Chunk(samples[start:stop], times[start:stop], first)
             for start, stop, first in self._counter.numbers(data[board.number_row], times)
         ]
+
+    def _look_after(self, newest: FloatArray) -> None:
+        """Take what the board tells about itself: it fills a row with zeros where it tells nothing."""
+        board = self._board
+        if board.battery_row is not None and 0 < newest[board.battery_row] <= 100:
+            self.battery = float(newest[board.battery_row])
+        if board.resistance_rows:
+            ohms = newest[list(board.resistance_rows)]
+            self.resistances = tuple((ohms / 1000).tolist()) if (ohms > 0).all() and np.isfinite(ohms).all() else ()
 
     def _measure(self) -> float:
         """Return session time − the computer's time of day, in which BrainFlow stamps samples."""

@@ -38,6 +38,8 @@ class Lsl:
     buffer_s: Annotated[int, Field(ge=1, le=360, description="keep samples that are not fetched this long, s")] = 10
     dejitter: Annotated[bool, Field(description="smooth time stamps in liblsl already, which hides short gaps")] = False
 
+    longest_pause_s = 0.3  # looking costs a few datagrams, and whoever comes back wants to be heard at once
+
     _inlet: Any = field(default=None, init=False, repr=False)
     _last_uid: str = field(default="", init=False, repr=False)
 

@@ -99,6 +99,8 @@ class Acquisition:
         self._delivered = StreamInfo("", (), 0.0)  # all that the source delivers, before channels are picked
         # a recording holds its gaps: opened again it would begin anew, so it says `reopen_on_silence = False`
         self._reopens = bool(getattr(source, "reopen_on_silence", True))
+        # a source that is cheap to look for says how soon it may be looked for again, at most
+        self._longest_s = float(getattr(source, "longest_pause_s", BACKOFF_S[1]))
         self._is_open = self._reopened = False
         self._attempt = 0
         self._retry_at = -math.inf
@@ -126,6 +128,19 @@ class Acquisition:
         """Session seconds at which the newest sample arrived; −inf before the first."""
         ring = self.setup.ring
         return -math.inf if ring is None else ring.arrival
+
+    @property
+    def battery(self) -> float | None:
+        """Percent of the headset's battery; None where it does not tell."""
+        charge = getattr(self._source, "battery", None)
+        return float(charge) if isinstance(charge, (int, float)) else None
+
+    @property
+    def resistances(self) -> Mapping[str, float]:
+        """Resistance of each electrode as the board measures it, kΩ; empty where it does not."""
+        found = tuple(getattr(self._source, "resistances", ()))
+        channels = self._delivered.channels
+        return dict(zip(channels, found, strict=True)) if len(found) == len(channels) else {}
 
     def alive(self, now: float) -> bool:
         """Whether samples arrived within `silence_s` before `now` (session seconds)."""
@@ -286,7 +301,7 @@ class Acquisition:
 
     def _lose(self, error: SourceLost) -> None:
         self._close()
-        first, longest = BACKOFF_S
+        first, longest = BACKOFF_S[0], self._longest_s
         pause = min(longest, first * 2.0 ** min(self._attempt, 10))
         self._attempt += 1
         self._retry_at = self._clock.now() + pause * (1.0 + self._random.uniform(-BACKOFF_JITTER, 0.0))

@@ -52,9 +52,10 @@ class Host:
         self.swaps = 0
         self._tick = tick
         self._previous: Seat | None = None  # steps in first
-        self._pending: deque[tuple[Seat, float]] = deque(maxlen=1)  # the newest wins; append and pop are atomic
+        self._pending: deque[tuple[Seat, float]] = deque()  # the newest wins; append and pop are atomic
         self._adjustments: deque[tuple[Seat, Adjustments]] = deque(maxlen=1)
         self._old: Seat | None = None  # heard until the fade is over; None: the values that it left
+        self._seats = {first, fallback}  # whoever may have threads of its own
         self._left: Mapping[str, float] = {}
         self._fade, self._faded = 0, 0  # length in ticks, and how many are over
         self._targets: dict[str, float] = {}
@@ -67,7 +68,7 @@ class Host:
         A mapper that cannot do with them waits: the fallback plays until another headset or mapper comes.
         """
         if self._pending:
-            self.wanted = self._pending.pop()[0]
+            self.wanted, _ = self._newest()
         self.fallback.prepare(names, self._tick)
         try:
             self.wanted.prepare(names, self._tick)
@@ -77,6 +78,7 @@ class Host:
             self._play(self.fallback, 0.0)
             self.reports.append(Report(-math.inf, self.wanted, self.fallback.name, str(fault)))
         self._previous = None
+        self._sweep()
 
     def install(self, seat: Seat, fade_s: float) -> None:
         """Let `seat` play from the next tick on.  From any thread."""
@@ -108,26 +110,40 @@ class Host:
             }
         return self.smoother.step(targets)
 
+    def _newest(self) -> tuple[Seat, float]:
+        """Return what was installed last; what it overtook is not needed any more."""
+        newest = self._pending.popleft()
+        self._seats.add(newest[0])
+        while self._pending:
+            newest = self._pending.popleft()
+            self._seats.add(newest[0])
+        return newest
+
+    def _sweep(self) -> None:
+        """Give up whoever will not play again."""
+        needed = {self.playing, self.wanted, self.fallback, self._previous, self._old}
+        self.dropped.extend(self._seats - needed)
+        self._seats &= needed
+
     def _take_up(self, features: Features) -> None:
-        seat, fade_s = self._pending.pop()
+        seat, fade_s = self._newest()
         if seat.names != features.names:  # prepared for another headset: one that came in between
             self.reports.append(Report(features.time, seat, self.playing.name, AGAIN))
+            self._sweep()
             return
         self.wanted = seat
         self.swaps += 1
-        before = self._previous
         self._previous = None if self.playing is seat else self.playing
         self._play(seat, fade_s)
-        if before not in (None, seat, self.playing, self._previous, self.fallback):
-            assert before is not None
-            self.dropped.append(before)
+        self._sweep()
         self.reports.append(Report(features.time, seat, seat.name))
 
     def _play(self, seat: Seat, fade_s: float) -> None:
         fading = self._faded < self._fade
         self._left = dict(self._targets)
-        self._old = None if fading or self.playing.fault or self.playing is seat else self.playing
         self._fade, self._faded = (round(fade_s / self._tick) if self._targets else 0), 0
+        alone = fading or not self._fade or self.playing.fault or self.playing is seat
+        self._old = None if alone else self.playing
         self.playing = seat
         self.smoother = self._smoother(seat, self.smoother)
 
@@ -176,6 +192,7 @@ class Host:
             stands_in = self.fallback
         self._previous = None
         self._play(stands_in, RECOVER_S)
+        self._sweep()
         self.reports.append(Report(time, failed, stands_in.name, reason, late))
 
     def _smoother(self, seat: Seat, before: Smoother | None) -> Smoother:
@@ -192,13 +209,7 @@ class Host:
 
     def leave(self) -> None:
         """Let the threads of all mappers end; the last call."""
-        for seat in {
-            self.playing,
-            self.wanted,
-            self.fallback,
-            *filter(None, (self._previous, self._old)),
-            *self.dropped,
-        }:
+        for seat in {*self._seats, *self.dropped, *(seat for seat, _ in self._pending)}:
             seat.leave()
 
     @property

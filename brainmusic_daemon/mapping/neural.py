@@ -19,6 +19,7 @@ from brainmusic_daemon.mapping.perceptron import Perceptron
 from brainmusic_daemon.mapping.smoothing import Smoothing
 
 SCRIPTS = (".pt", ".ts")
+SMALL = 200_000  # weights: some 100 µs
 USUAL = 0.5  # where a feature stands that is as usual for this person
 
 
@@ -40,6 +41,7 @@ class Neural:
     smooth_s: terms.Smooth = field(default_factory=dict)
     tolerate: terms.Share = terms.TOLERATED
 
+    bounded: bool = field(init=False)  # a few small products always end in time; what PyTorch runs may be anything
     controls: tuple[Control, ...] = field(init=False)
     smoothing: Mapping[str, Smoothing] = field(init=False)
     files: tuple[Path, ...] = field(init=False)
@@ -69,6 +71,8 @@ class Neural:
             if self.learned.kind != "neural":
                 raise ConfigError(f'{self._who} is a matrix: kind = "{self.learned.kind}" plays it')
             spans = self.learned.controls
+        size = sum(w.size for w, _ in self.learned.layers) if self.learned is not None else 0
+        self.bounded = self.engine == "numpy" and 0 < size <= SMALL
         self.controls, self._told = terms.controls(spans, self._who)
         self.smoothing = terms.smoothing(self.controls, self.smooth_s)
         self.remarks = self._told

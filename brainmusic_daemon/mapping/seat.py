@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,7 @@ class Seat:
         self._direct = getattr(mapper, "bounded", False) is True or not budget.watch
         self._worker: Worker[Features, Values] | None = None
         self._explainer: Worker[Features, Mapping[tuple[str, str], float]] | None = None
+        self._explaining = threading.Lock()  # the status, the page and OSC may ask at the same moment
         self._reshape = adjustments.functions(self.controls)
         self._limits = [
             (c.name, c.low - _ROUNDING * (c.high - c.low), c.high + _ROUNDING * (c.high - c.low), c)
@@ -143,9 +145,10 @@ class Seat:
             if self._direct:
                 shares: Mapping[tuple[str, str], float] | Late = self.mapper.explain(features)
             else:
-                if self._explainer is None:
-                    self._explainer = Worker(self.mapper.explain, f"explain-{self.name}"[:15])
-                shares = self._explainer.call(features, EXPLAIN_S)
+                with self._explaining:
+                    if self._explainer is None:
+                        self._explainer = Worker(self.mapper.explain, f"explain-{self.name}"[:15])
+                    shares = self._explainer.call(features, EXPLAIN_S)
             if isinstance(shares, Late):
                 return {}
             return {key: share * self.adjustments.share(key[1]) for key, share in shares.items()}
@@ -184,8 +187,9 @@ def told(error: BaseException, files: Sequence[Path]) -> str:
     own = {str(file) for file in files if file.suffix == ".py"}
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{Path(error.filename).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+        return f"failed in {Path(error.filename).name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in own:
-            return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {what}"
-    return what
+            code = f"  [{frame.line}]" if frame.line else ""
+            return f"failed in {Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {what}{code}"
+    return f"failed: {what}"

@@ -6,6 +6,7 @@ What touches PortAudio stands in `portaudio`.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -34,6 +35,7 @@ PANIC_S = 0.02
 MUTE_S = 0.3
 STALL_S = 1.0  # no callback for this long: the device is gone
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
+JITTER = 0.2  # share of a pause that is left to chance
 
 
 def warm_up(progress: Callable[[str], None]) -> float:
@@ -193,7 +195,7 @@ class Audio:
     def _supervise(self) -> None:
         """Notice that the device is gone, and open it again."""
         seen, attempt = -1, 0
-        while not self._closing.wait(STALL_S if self._stream is not None else BACK_OFF_S[min(attempt, 3)]):
+        while not self._closing.wait(STALL_S if self._stream is not None else _pause(attempt)):
             if self._stream is not None:
                 engine = self._engine
                 calls = int(_counters(engine)["callbacks"]) if engine is not None else 0
@@ -235,6 +237,10 @@ class Audio:
         worker.join(timeout=2.0)
         if worker.is_alive():
             self._kept.append((stream, engine))
+
+
+def _pause(attempt: int) -> float:
+    return BACK_OFF_S[min(attempt, 3)] * (1.0 - random.uniform(0.0, JITTER))
 
 
 def _counters(engine: Engine) -> dict[str, float]:

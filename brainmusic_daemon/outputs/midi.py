@@ -23,6 +23,7 @@ from brainmusic_daemon.outputs.midi_events import Bytes, Events
 
 _log = logging.getLogger(__name__)
 
+LOOK_S = 1.0  # how often it is asked whether the port is still there
 EARLY_S = 0.0005  # the thread sleeps until so little before a message is due
 
 
@@ -78,6 +79,9 @@ class Midi:
     _silent: bool = field(default=False, init=False, repr=False)
     _sent: int = field(default=0, init=False, repr=False)
     _errors: int = field(default=0, init=False, repr=False)
+    _name: str = field(default="", init=False, repr=False)  # of the port; empty: our own, which cannot be pulled out
+    _look_at: float = field(default=0.0, init=False, repr=False)
+    gone: str = field(default="", init=False, repr=False)  # why it must be opened anew, which `OutputHost` does
 
     def __post_init__(self) -> None:
         midi_events.check(self.controls)
@@ -85,6 +89,7 @@ class Midi:
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Open the port.  Raises OutputLost, naming the ports there are."""
         self.close()
+        self._name = self.gone = ""
         self._port = self._open_port()
         self._clock, self._closing = clock, False
         self._events = Events(self.channel, self.controls, self.rate_hz)
@@ -154,6 +159,7 @@ class Midi:
             if found:
                 name = names[found[0]]
                 made.open_port(found[0], "brainmusic")
+                self._name = name
                 return made
         except Exception as error:  # rtmidi's errors differ by system
             made.delete()
@@ -173,6 +179,20 @@ class Midi:
                 if self._closing:
                     return
             self._pass_on(lambda: self._events.due(clock.now() + EARLY_S))
+            if self._name and not self.gone and clock.now() >= self._look_at:
+                self._look_at = clock.now() + LOOK_S
+                self._look()
+
+    def _look(self) -> None:
+        """Notice that the port has vanished: sending to one that is pulled out may well succeed, with JACK it does."""
+        try:
+            with self._writing:
+                there = self._name in [str(name) for name in self._port.get_ports()]
+        except Exception as error:  # noqa: BLE001  rtmidi's errors differ by system
+            _log.debug("MIDI: %s", error)
+            there = False
+        if not there and not self._closing:
+            self.gone = f"the MIDI port '{self._name}' is gone"
 
     def _pass_on(self, take: Callable[[], Iterable[tuple[float, Bytes]]]) -> None:
         """Send what `take` gives before anybody else sends: else a note that begins could overtake its own end."""

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import partial
 from typing import Annotated, Literal
 
@@ -16,12 +16,24 @@ from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamI
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.osc_dialects import SUMMARY
 from brainmusic_daemon.outputs.osc_encoder import DialectName, Encoder, make_encoder
-from brainmusic_daemon.outputs.osc_encoding import IMMEDIATELY, Argument, Batch, Packet, Packets, bundles, message, ntp
+from brainmusic_daemon.outputs.osc_encoding import (
+    IMMEDIATELY,
+    Argument,
+    Batch,
+    Message,
+    Packet,
+    Packets,
+    bundles,
+    message,
+    ntp,
+)
 from brainmusic_daemon.outputs.osc_target import Target, parse_target
 from brainmusic_daemon.outputs.schedule import Schedule
 
 _log = logging.getLogger(__name__)
 
+STOPPED = "stopped"  # the state that is said last
+REHEARSED_S = 0.002  # between two messages of a test
 AHEAD_S = 0.05  # scsynth plays a bundle at its time tag: far enough ahead that a late tick is not late there
 
 
@@ -152,12 +164,28 @@ class Osc:
         if self._is_open and self.dialect == "brainmusic" and finite:
             self._send_now([message(address, arguments)], -math.inf)  # -inf: whoever is away is the tick's business
 
+    def rehearse(self, frame: Frame, notes: bool = False) -> Sequence[Message]:
+        """Send what a frame that no tick has made has to say, each message once, or only its notes; return it.
+
+        One message after the other, so that no receiver's buffer overflows.  Not from the tick.
+        """
+        if not self._is_open or (notes and self._silent):
+            return []
+        encoder = make_encoder(self.dialect, self.features, self.controls)
+        batch = encoder.encode(frame)
+        found = [text for _, text in batch.notes] if notes else replace(batch, notes=()).messages()
+        for text in found:
+            self._send_now([message(*text)], -math.inf)
+            time.sleep(REHEARSED_S)
+        return found
+
     def close(self) -> None:
-        """Close the sockets; the counters stay."""
-        self._is_open = False
+        """Tell the receivers that nothing more will come, and close the sockets; the counters stay."""
         if self._schedule is not None:
             self._schedule.close()
             self._schedule = None
+        self.say("/brainmusic/state", [STOPPED])  # what sounds there without an end can fall silent
+        self._is_open = False
         for target in self._targets:
             target.close()
 

@@ -26,6 +26,7 @@ Packet = bytes | memoryview
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:+-]")
 _INT32 = 2**31
+_PLAIN = str.maketrans({"↑": "+", "↓": "-", "←": "<-", "→": "->", "…": "...", "µ": "u"})  # receivers know ASCII only
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,5 +181,5 @@ class Packets:
 
 
 def _text(text: str) -> bytes:
-    raw = text.encode("ascii", "replace").replace(b"\0", b"?")
+    raw = text.translate(_PLAIN).encode("ascii", "replace").replace(b"\0", b"?")
     return raw + b"\0" * (4 - len(raw) % 4)

@@ -144,6 +144,7 @@ ACTIONS: Mapping[str, Callable[..., Done | Ticket]] = {
     "resume": lambda daemon: _mute(daemon, False),
     "record.start": _record,
     "record.stop": _stop_recording,
+    "test": lambda daemon, output: daemon.rehearsal.begin(output),
     "status": _status,
     "reload": lambda daemon: daemon.mappers.reload(),
     "stop": _stop,

@@ -98,6 +98,12 @@ COMMANDS: tuple[Command, ...] = (
         returns="the file's name",
     ),
     Command("record.stop", (), "End the recording.", returns="its length and size"),
+    Command(
+        "test",
+        (Argument("output", Kind.TEXT, "one of several OSC outputs", optional=True, default=""),),
+        "Send every OSC address once and a scale of notes; works without a headset.",
+        returns="what a receiver should have seen, and whether anybody listens",
+    ),
     Command("status", (), "Tell what is going on.", returns="a line; from the shell also everything as data"),
     Command("reload", (), "Read the configuration's file again and take up its mapper and preset."),
     Command("stop", (), "Fade out and end the daemon.", urgent=True),

@@ -185,7 +185,7 @@ class Control:
             if ticket.wait(0.0):
                 self.done += bool(ticket.ok)
                 if ticket.ok:
-                    reply(Answer(True, ticket.message))
+                    reply(Answer(True, ticket.message, getattr(ticket, "data", {})))
                 else:
                     self._refuse(reply, ticket.message, "refused")
             elif time.monotonic() > until:

@@ -134,16 +134,24 @@ class ControlOsc:
                 self._count("forbidden")
                 self._tell(f"forbidden {sender[0]}", f"{sender[0]} may not command; control.allow says who may")
                 continue
-            try:
-                found = messages(datagram)
-            except Malformed as error:
-                self._count("malformed")
-                self._count(f"malformed.{error}")
-                self._tell(f"{sender[0]}", f"what came from {sender[0]}:{sender[1]} is no OSC ({error})")
-                continue
-            for address, arguments in found:
-                self.received += 1
-                self._take(address, arguments, sender)
+            self._take_all(datagram, sender)
+
+    def take(self, packet: bytes, who: str) -> bool:
+        """Take a packet that came another way, from whom no answer reaches; return whether it is OSC.  Any thread."""
+        return self._take_all(packet, (who, 0), answered=False)
+
+    def _take_all(self, packet: bytes, sender: Any, answered: bool = True) -> bool:
+        try:
+            found = messages(packet)
+        except Malformed as error:
+            self._count("malformed")
+            self._count(f"malformed.{error}")
+            self._tell(f"{sender[0]}", f"what came from {sender[0]}:{sender[1]} is no OSC ({error})")
+            return False
+        for address, arguments in found:
+            self.received += 1
+            self._take(address, arguments, sender if answered else None)
+        return True
 
     def _take(self, address: str, arguments: tuple[object, ...], sender: Any) -> None:
         route = self._known.get(address)
@@ -175,7 +183,7 @@ class ControlOsc:
 
     def _send(self, datagram: bytes, sender: Any) -> None:
         listening = self._socket
-        if listening is not None:
+        if listening is not None and sender is not None:
             try:
                 listening.sendto(datagram, sender)
             except (OSError, ValueError):

@@ -14,6 +14,7 @@ from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service import memory
 from brainmusic_daemon.service.announcer import Announcer
+from brainmusic_daemon.service.battery import Battery
 from brainmusic_daemon.service.control import Control
 from brainmusic_daemon.service.control_osc import ControlOsc
 from brainmusic_daemon.service.control_socket import ControlSocket
@@ -24,6 +25,7 @@ from brainmusic_daemon.service.memory import Memory
 from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.notify import Heart, Notify
 from brainmusic_daemon.service.recorder import Recorder
+from brainmusic_daemon.service.rehearsal import Rehearsal
 from brainmusic_daemon.service.session import Session, warm_up
 from brainmusic_daemon.service.sounding import Sounding
 from brainmusic_daemon.service.ticker import Ticker
@@ -52,6 +54,7 @@ class Daemon:
         self.mappers = Mappers(self.session)
         self.tutor = Tutor(self.session, self.mappers)
         self.sounding = Sounding(config.outputs)
+        self.rehearsal = Rehearsal(self)
         self.control = Control(self)
         self.socket = ControlSocket(self.control, config.session.name)
         self.osc_in = ControlOsc(self.control, config.control)
@@ -67,6 +70,7 @@ class Daemon:
             kept.turn(self.sounding)
         self._stop_ticking = threading.Event()
         self._announcer = Announcer()
+        self._battery = Battery(lambda: self.session.acquisition.battery, self.sounding.say)
         self._ended = threading.Event()  # by a command
 
     def run(
@@ -109,6 +113,7 @@ class Daemon:
         self.web.stop()
         self.osc_in.stop()
         self.control.stop()
+        self.rehearsal.stop()
         self.tutor.stop()
         self.mappers.stop()
         self._stop_ticking.set()
@@ -140,6 +145,7 @@ class Daemon:
                 starting = False
                 self.session.latency = Histogram()
                 self.ticker.started()
+            self._battery.look(now)
             self._tell_manager()
             if acquisition.state is SourceState.FAILED and acquisition.error is not None:
                 raise acquisition.error

@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from brainmusic_daemon.api import ConfigError, Control, Mapper
 from brainmusic_daemon.registry import did_you_mean
 
 if TYPE_CHECKING:
     from brainmusic_daemon.mapping.seat import Seat
+
+_FLOAT32_DIGITS = 12  # no more are needed to write one down
 
 SETTINGS = (
     "gain", "offset", "low", "high", "invert", "freeze", "smooth_s", "smoothing", "agility", "slew", "acceleration",
@@ -38,6 +42,7 @@ def changed(table: Mapping[str, Any], mapper: Mapper, control: str, setting: str
     allowed = SETTINGS if routes is not None else SETTINGS[:-4]
     if setting not in allowed:
         raise ConfigError(f"'{control}' has no setting '{setting}'{did_you_mean(setting, allowed)}")
+    value = _short(value)
     found = copy.deepcopy(_plain(table))
     section = found.setdefault("routes" if routes is not None else "adjust", {})
     entry = _entry(section, control)
@@ -102,6 +107,13 @@ def _output(mapper: Mapper, control: str, entry: Mapping[str, Any]) -> tuple[flo
         return route.output[0], route.output[1]
     found = next(known for known in mapper.controls if known.name == control)
     return found.low, found.high
+
+
+def _short(value: Any) -> Any:
+    """Return the decimal that a float32 stands for: 0.4 is what was turned over OSC, not 0.4000000059604645."""
+    if not isinstance(value, float) or len(repr(value)) <= _FLOAT32_DIGITS or np.float32(value) != value:
+        return value
+    return float(str(np.float32(value)))
 
 
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,11 +13,17 @@ from brainmusic_daemon.api import BrainmusicError, Clock, ConfigError, Output, O
 _log = logging.getLogger(__name__)
 
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
+_JITTER = 0.2  # share of a pause that is left to chance, so that what failed together does not come back in step
+_LOOK_S = 0.5  # how often an output is asked whether its device is still there
 _PATIENCE_S = 2.0  # of `stop`, with outputs that are still being opened
 
 
 class OutputHost:
-    """Opens every output in a thread of its own, because a device may take its time and the others need not wait."""
+    """Opens every output in a thread of its own, because a device may take its time and the others need not wait.
+
+    An output with the attribute `gone`, a text that is not empty once its device has vanished, is closed then and
+    opened again; one that finds its way back by itself (sound, OSC) has none.
+    """
 
     def __init__(
         self,
@@ -49,7 +56,29 @@ class OutputHost:
             self._add(name, output)
 
     def _keep_opening(self, name: str, output: Output) -> None:
-        tries = 0
+        known = self._opened(name, output, 0)
+        while known and hasattr(output, "gone"):
+            while not (why := str(output.gone)):
+                if self._stop.wait(_LOOK_S):
+                    return
+            _log.warning("output '%s': %s; trying to open it again", name, why)
+            self.lost[name] = why
+            self._remove(name)
+            try:
+                output.close()
+            except Exception:  # noqa: BLE001 - its device is gone anyway
+                _log.debug("output '%s' failed to close", name, exc_info=True)
+            self._stop.wait(self._pause(0))
+            known = self._opened(name, output, 1)
+
+    def _pause(self, tries: int) -> float:
+        return _RETRY_S[min(tries, len(_RETRY_S) - 1)] * (1.0 - random.uniform(0.0, _JITTER))
+
+    def _opened(self, name: str, output: Output, tries: int) -> bool:
+        """Open an output, again and again; return False where that is of no use or the end has come.
+
+        `tries` above 0: it was open before, and why it is not has been told.
+        """
         while not self._stop.is_set():
             try:
                 output.open(self._clock, self._info)
@@ -61,7 +90,7 @@ class OutputHost:
                 self.error = error
                 self.lost[name] = str(error)
                 self.tried.add(name)
-                return
+                return False
             except Exception as error:  # noqa: BLE001 - a plug-in that breaks its promise must not stop the others
                 self.lost[name] = f"output '{name}' failed to open: {type(error).__name__}: {error}"
                 if tries == 0:
@@ -70,20 +99,26 @@ class OutputHost:
             else:
                 if self._stop.is_set():  # `stop` did not wait for it any longer
                     output.close()
-                    return
+                    return False
                 if tries:
                     _log.info("output '%s' is back", name)
                 self.lost.pop(name, None)
                 self.tried.add(name)
                 self._add(name, output)
-                return
+                return True
             self.tried.add(name)
-            self._stop.wait(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+            self._stop.wait(self._pause(tries))
             tries += 1
+        return False
 
     def _add(self, name: str, output: Output) -> None:
         with self._lock:
             self._open[name] = output
+            self._changed(tuple(self._open[known] for known in self._outputs if known in self._open))
+
+    def _remove(self, name: str) -> None:
+        with self._lock:
+            self._open.pop(name, None)
             self._changed(tuple(self._open[known] for known in self._outputs if known in self._open))
 
     def fade(self) -> None:

@@ -15,7 +15,7 @@ from brainmusic_daemon.music import preset as presets
 from brainmusic_daemon.service import edits
 from brainmusic_daemon.service.history import Step
 from brainmusic_daemon.service.session import Session
-from brainmusic_daemon.service.tryout import bounded, try_on
+from brainmusic_daemon.service.tryout import TRIAL_S, bounded, try_on
 
 _log = logging.getLogger(__name__)
 
@@ -80,10 +80,11 @@ class Installer:
             return seat
         played = list(session.recent)[0 if all_of_it else -1 :]
         try:
-            bounded(lambda: try_on(seat, bank.names, session.config.tick, played), f"trying '{made.name}'")
+            bounded(lambda: seat.prepare(bank.names, session.config.tick), "preparing it")
+            bounded(lambda: try_on(seat, played), "trying it", TRIAL_S)
         except Fault as fault:
             seat.leave()
-            raise Fault(f"'{made.name}' {fault}") from fault
+            raise Fault(f"'{made.name}': {fault}") from fault
         for remark in seat.remarks:
             _log.warning("%s: %s", made.name, remark)
         return seat

@@ -96,6 +96,7 @@ class Limiter(logging.Handler):
             if len(self._counts) >= KINDS:
                 self._tell(self._counts.popitem(last=False)[1])
             found = self._counts[kind] = _Count(self._now() + MINUTE_S, record)
+        self._counts.move_to_end(kind)  # what has not been heard for longest is forgotten first
         return found
 
     def _settle(self, everything: bool = False) -> None:

@@ -186,6 +186,10 @@ class Mappers:
         return f"{len(turned)} knobs turned"
 
     def _turn(self, turned: Mapping[tuple[str, str], Any]) -> str:
+        host = self.session.pipeline.host
+        if host.wanted.fault and host.playing is not host.wanted:
+            stands_in = f"'{host.playing.name}' plays instead of '{host.wanted.name}', which {host.wanted.fault}"
+            raise ConfigError(f"{stands_in}: undo, or swap to what you want to steer, then turn knobs")
         self.history.remember(self._installer.turn(self.history.step, turned))
         (control, setting), value = [*turned.items()][-1]
         return f"{control} {setting} = {value}" + (f" and {len(turned) - 1} more" if len(turned) > 1 else "")
@@ -199,6 +203,7 @@ class Mappers:
             raise ConfigError(f"'{origin.stem}' belongs to the project; give your own file a name: save my.toml")
         as_written = step.folder == config.folder and target.parent.resolve() == origin.parent.resolve()
         table = self.keep(step.table if as_written else choice.located(step.table, step.folder), target)
+        table = choice.beside(table, target.parent)
         music = {**self._file.get("music", {}), "preset": step.preset, "seed": step.seed}
         edits.save(origin, target, {"mapper": table, "music": music})
         if same:

@@ -45,7 +45,12 @@ class Status:
     source_counters: dict[str, float]
     outputs: dict[str, dict[str, float]]
     lost: dict[str, str]  # outputs that are not open, and why
+<<<<<<< HEAD
     people: dict[str, str] = field(default_factory=dict)  # state of each, where there are several
+=======
+    battery: float | None = None  # of the headset, percent; None: it does not tell
+    resistances: dict[str, float] = field(default_factory=dict)  # channel → kΩ, where the board measures it
+>>>>>>> main
 
 
 def snapshot(daemon: Daemon) -> Status:
@@ -66,7 +71,7 @@ def snapshot(daemon: Daemon) -> Status:
     return Status(
         seconds=frame.time,
         state=str(features.state) if session.acquisition.seen and features.names else "waiting",
-        source=_source(session.acquisition.last_message, info),
+        source=_source(session.acquisition.last_message, info, session.acquisition.battery),
         quality=tuple(zip(features.channels, features.quality.tolist(), strict=True)),
         features=tuple((name, features[name]) for name in shown),
         drives=tuple(
@@ -81,7 +86,12 @@ def snapshot(daemon: Daemon) -> Status:
         source_counters=session.counters(),
         outputs=daemon.host.counters(),
         lost=dict(daemon.host.lost),
+<<<<<<< HEAD
         people=_people(session),
+=======
+        battery=session.acquisition.battery,
+        resistances=dict(session.acquisition.resistances),
+>>>>>>> main
     )
 
 
@@ -99,9 +109,10 @@ def _other_delays(session: Session) -> dict[str, float]:
     return {name: delay for name, delay in found.items() if delay != usual}
 
 
-def _source(message: str, info: object) -> str:
+def _source(message: str, info: object, battery: float | None) -> str:
     channels, rate = getattr(info, "channels", ()), getattr(info, "samplerate", 0.0)
-    return f"{getattr(info, 'name', '')}, {len(channels)} channels at {rate:g} Hz" if info else message
+    charge = f", battery {battery:.0f} %" if battery is not None else ""
+    return f"{getattr(info, 'name', '')}, {len(channels)} channels at {rate:g} Hz{charge}" if info else message
 
 
 def _amount(control: str, value: float) -> str:

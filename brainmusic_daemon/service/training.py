@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -251,5 +252,7 @@ def summary(done: Trained, out: Path, report_to: Path | None = None) -> str:
     lines = [" ".join(verdict.sentences(done.result)), *verdict.cautions(done.data, done.result), *done.data.remarks]
     scores = ", ".join(f"{s.control} {s.r2:.2f}" for s in done.result.scores[done.result.plan.kind])
     lines.insert(1, f"R² on what it has not seen: {scores}")
-    lines.append(f"play it: brainmusic swap {out}" + (f"; read about it: {report_to}" if report_to else ""))
+    lines.append(
+        f"play it: brainmusic swap {shlex.quote(str(out))}" + (f"; read about it: {report_to}" if report_to else "")
+    )
     return "\n".join(lines)

@@ -10,7 +10,8 @@ from brainmusic_daemon.api import BrainmusicError, Features
 from brainmusic_daemon.mapping.guard import Late, Worker
 from brainmusic_daemon.mapping.seat import Fault, Seat
 
-PATIENCE_S = 20.0  # with loading, preparing and trying: large models take their time
+PATIENCE_S = 20.0  # with loading and preparing: large models take their time
+TRIAL_S = 5.0  # with mapping what was played: an endless loop competes with the tick for the interpreter
 _SLICE_S = 0.002  # of work at a stretch: the tick is more urgent
 _PAUSE_S = 0.001
 _ENOUGH_S = 2.0  # of mapping: what is slow shows soon
@@ -42,12 +43,11 @@ def bounded(work: Callable[[], R], what: str, patience_s: float = PATIENCE_S) ->
     return result
 
 
-def try_on(seat: Seat, names: Sequence[str], tick: float, played: Sequence[Features]) -> None:
-    """Prepare the mapper and let it map, and explain, what was just played.
+def try_on(seat: Seat, played: Sequence[Features]) -> None:
+    """Let a mapper that is prepared map, and explain, what was just played.
 
     Raises Fault where it fails, gives what is no value, leaves a range, or is too slow for the tick.
     """
-    seat.prepare(names, tick)
     seconds: list[float] = []
     rested = time.perf_counter()
     for features in played:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ROOMS = ("prometheus", "dashboard")
+ROOMS = ("prometheus", "oscquery", "dashboard")  # at `/` the page comes after who does not want it
 RETRY_S = 5.0
 MOST_AT_ONCE = 64  # connections; further ones are told to come back
 MOST_HEAD = 16_384  # bytes of a request's head

@@ -49,7 +49,7 @@ export class Drives {
 
   row(name, fixed) {
     const bar = make("i"), rest = make("b"), value = make("span", { class: "value mono" }), cause = make("span", { class: "cause" }), flags = make("span", { class: "flags" });
-    const editor = new Editor(name, fixed.settings, this.send);
+    const editor = new Editor(name, plain(name), fixed.settings, this.send, () => this.controls.get(name).close());
     const button = make("button", { "aria-expanded": "false", onclick: () => {
       const open = !element.classList.contains("open");
       for (const other of this.controls.values()) other.close();

@@ -5,12 +5,12 @@ const WORDS = { smooth_s: "smooth", dead_zone: "dead zone" };
 const DRAG_MS = 60;
 
 export class Editor {
-  constructor(control, settings, send) {
+  constructor(control, title, settings, send, close) {
     this.control = control;
     this.send = send;
     this.inputs = new Map();
     this.touched = 0;
-    this.element = make("div", { class: "editor" }, ...settings.map((setting) => this.field(setting)));
+    this.element = make("div", { class: "editor" }, make("div", { class: "editor-head" }, title, make("button", { onclick: close }, "Close")), ...settings.map((setting) => this.field(setting)));
   }
 
   field(setting) {

@@ -1,0 +1,253 @@
+"""Devices come and go while a daemon plays: each is found again alone, and none takes another down."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon.api import Chunk, Clock, OutputLost, SourceLost, State, StreamInfo
+from brainmusic_daemon.clock import WallClock
+from brainmusic_daemon.service import host as hosting
+from brainmusic_daemon.service.daemon import Daemon
+from brainmusic_daemon.service.host import OutputHost
+from tests import daemons, parts
+from tests.daemons import shell
+from tests.frames import make_info
+from tests.pulse import Pulse, pulse  # noqa: F401  the fixture
+from tests.receivers import jack, wait_for
+
+# --- the host ---------------------------------------------------------------------------------------------------------
+
+
+class Unplugged:
+    """An output whose device is pulled out when it is told to, and takes two attempts to come back."""
+
+    def __init__(self) -> None:
+        self.gone = ""
+        self.opened = self.closed = self.refused = 0
+
+    def open(self, clock: Clock, info: StreamInfo) -> None:
+        self.gone = ""
+        self.opened += 1
+        if self.opened in (2, 3):
+            self.refused += 1
+            raise OutputLost("not there")
+
+    def send(self, frame: object) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def counters(self) -> dict[str, float]:
+        return {}
+
+
+def test_an_output_that_is_gone_is_closed_and_opened_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "_RETRY_S", (0.02,))
+    monkeypatch.setattr(hosting, "_LOOK_S", 0.01)
+    seen: list[int] = []
+    steady, loose = Unplugged(), Unplugged()
+    loose_host = OutputHost({"steady": steady, "loose": loose}, WallClock(), make_info(), lambda o: seen.append(len(o)))
+    loose_host.start()
+    wait_for(lambda: seen[-1:] == [2])
+    loose.gone = "the port is gone"
+    wait_for(lambda: loose.opened == 4 and seen[-1] == 2)
+    assert (loose.closed, loose.refused, steady.opened, steady.closed) == (1, 2, 1, 0)
+    assert seen[:4] == [1, 2, 1, 2] and loose_host.lost == {}
+    loose_host.stop()
+    assert not any(thread.name.startswith("open-") for thread in threading.enumerate())
+
+
+def test_pauses_grow_and_are_left_to_chance() -> None:
+    made = OutputHost({}, WallClock(), make_info(), lambda outputs: None)
+    pauses = [[made._pause(tries) for _ in range(50)] for tries in range(6)]
+    assert all(len({*some}) > 10 for some in pauses)
+    assert all(max(a) <= 1.3 * min(b) or a is b for a, b in itertools.pairwise(pauses[:4]))
+    assert max(pauses[5]) <= hosting._RETRY_S[-1]
+
+
+# --- sound and MIDI, for real -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+def test_sound_comes_back_and_osc_goes_on(pulse: Pulse) -> None:  # noqa: F811
+    """The audio server is killed in mid-run and started anew."""
+    env = {**pulse.env, "XDG_RUNTIME_DIR": str(pulse.folder)}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as osc:
+        osc.bind(("127.0.0.1", 0))
+        osc.settimeout(1.0)
+        arrived: list[float] = []
+        done = threading.Event()
+
+        def listen() -> None:
+            while not done.is_set():
+                try:
+                    osc.recv(65536)
+                    arrived.append(time.monotonic())
+                except TimeoutError:
+                    continue
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        settings = ("output.audio.device=pulse", "web.enabled=false", "control.osc_port=0", "session.status=false")
+        target = f'output.osc.targets=["127.0.0.1:{osc.getsockname()[1]}"]'
+        with daemons.process(*settings, target, name="pulled", env=env, quiet=False) as running:
+            with pulse.capture() as file:
+                wait_for(lambda: np.abs(pulse.sound(file)).max(initial=0) > 0.01, 60, "for sound")
+            begin = time.monotonic()
+            pulse.kill()
+            running.wait_for("the audio device is gone", 20)
+            time.sleep(1.0)
+            pulse.start()
+            running.wait_for("the audio device is back", 20)
+            end = time.monotonic()
+            with pulse.capture() as file:
+                wait_for(lambda: np.abs(pulse.sound(file)).max(initial=0) > 0.01, 20, "for sound again")
+        done.set()
+        listener.join()
+    ticks = [at for at in arrived if begin < at < end]
+    assert max(b - a for a, b in itertools.pairwise([begin, *ticks, end])) < 0.25  # 0.02 alone
+
+
+@pytest.mark.real
+def test_a_midi_port_that_vanishes_is_found_again() -> None:
+    pytest.importorskip("rtmidi")
+    code = (
+        "import rtmidi, sys\n"
+        "api = next(a for a in rtmidi.get_compiled_api() if rtmidi.get_api_name(a) == 'jack')\n"
+        "port = rtmidi.MidiIn(api, name='drummer'); port.open_virtual_port('in')\n"
+        "print('there', flush=True); sys.stdin.read()\n"
+    )
+
+    @contextmanager
+    def instrument(env: dict[str, str]) -> Iterator[None]:
+        with subprocess.Popen(
+            [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None and process.stdin is not None
+            assert process.stdout.readline() == "there\n"
+            try:
+                yield
+            finally:
+                process.kill()
+
+    with jack() as found:
+        env = {**os.environ, **found}
+        settings = ("output.midi.port=drummer", "output.midi.api=jack", "web.enabled=false")
+        with instrument(env):
+            running = daemons.Process(*settings, name="drummer", env=env)
+            try:
+                running.wait_for("getting to know")
+                wait_for(lambda: sent("drummer") > 0)
+            except BaseException:
+                running.end()
+                raise
+        try:
+            running.wait_for("the MIDI port 'drummer:in' is gone", 10)
+            with instrument(env):
+                running.wait_for("output 'midi' is back", 20)
+                wait_for(lambda: sent("drummer") > 0)
+        finally:
+            running.end()
+
+
+def sent(name: str) -> float:
+    return float(json.loads(shell("status", "--json", "--name", name).stdout)["outputs"]["midi"]["sent"])
+
+
+# --- the headset ------------------------------------------------------------------------------------------------------
+
+
+class Mortal:
+    """A headset that dies when it is told to and can be had again at once: a rhythm at 10 Hz, in real time."""
+
+    def __init__(self) -> None:
+        self.dead = False
+        self.opened = 0
+
+    def open(self, clock: Clock) -> StreamInfo:
+        if self.dead:
+            raise SourceLost("source 'mortal' is switched off")
+        self.opened += 1
+        self._clock, self._at = clock, clock.now()
+        return replace(make_info(), name="mortal")
+
+    def read(self, timeout: float) -> Chunk | None:
+        if self.dead:
+            raise SourceLost("source 'mortal' has died")
+        info = make_info()
+        count = int((self._clock.now() - self._at) * info.samplerate)
+        if not count:
+            self._clock.wait_until(self._clock.now() + 0.01)
+            return None
+        times = self._at + np.arange(1, count + 1) / info.samplerate
+        self._at = float(times[-1])
+        wave = 20 * np.sin(2 * np.pi * 10 * times)[:, None] + np.random.default_rng(count).normal(
+            0, 5, (count, len(info.channels))
+        )
+        return Chunk(wave, times)
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def mortal() -> Iterator[tuple[Daemon, Mortal]]:
+    source = Mortal()
+    settings = [*daemons.QUIET, "session.name=mortal", "web.enabled=false", "session.silence_s=0.3"]
+    settings.append(f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]')
+    made = Daemon(replace(configuration.load(None, settings), source=source))
+    stop = threading.Event()
+    thread = threading.Thread(target=made.run, args=(stop,))
+    thread.start()
+    try:
+        yield made, source
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+def state(daemon: Daemon) -> State | None:
+    return daemon.session.frame.features.state if daemon.session.frame is not None else None
+
+
+def open_files() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - nothing to be done with the names
+    except OSError:
+        return 0
+
+
+def test_a_headset_that_dies_and_lives_again_leaves_nothing_behind() -> None:
+    before = {*threading.enumerate()}
+    with mortal() as (daemon, source):
+        wait_for(lambda: daemon.session.attached and state(daemon) not in (None, State.LOST), 60)
+        threads = files = 0
+        for number in range(15):
+            source.dead, died = True, time.monotonic()
+            wait_for(lambda: state(daemon) is State.LOST, 5)
+            assert time.monotonic() - died < 1.0 + 0.5  # 1 s, on a machine that does nothing else
+            source.dead, lives = False, time.monotonic()
+            wait_for(lambda: state(daemon) is not State.LOST, 5)
+            assert time.monotonic() - lives < 1.0 + 0.5
+            if number == 1:
+                threads, files = threading.active_count(), open_files()
+        assert daemon.session.counters()["reconnects"] == 15 and source.opened == 16
+        assert threading.active_count() <= threads and open_files() <= files + 1
+        assert daemon.ticker.failed == 0
+    wait_for(lambda: not {t for t in threading.enumerate() if t not in before and not t.name.startswith("mapper")}, 5)

@@ -1,0 +1,148 @@
+"""What plays outlives a crash: written beside the tick, taken up again, and left aside where it is no good."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from brainmusic_daemon import config as configuration
+from brainmusic_daemon.music import preset as presets
+from brainmusic_daemon.service import memory
+from brainmusic_daemon.service.memory import Kept
+from tests import daemons
+from tests.daemons import shell
+from tests.receivers import wait_for
+
+CONFIG = """
+[source]
+kind = "simulator"
+[output.osc]
+[scene.calm]
+mapper = "linear"
+preset = "tides"
+fade_s = 0
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "mine.toml"
+    made.write_text(CONFIG, encoding="utf-8")
+    return made
+
+
+def kept(file: Path, name: str = "kept") -> Kept:
+    config = configuration.load(file, [f"session.name={name}"])
+    written = memory.fingerprint(config.tables)
+    return Kept(1, name, str(file), written, "linear", {"kind": "linear"}, str(file.parent), "tides", 3)
+
+
+def test_it_is_read_as_it_was_written(file: Path) -> None:
+    there = replace(kept(file), gain_db=-6.5, muted=True, scene="calm", profile="anna", attempts=2)
+    memory.write(there)
+    assert memory.read("kept") == there
+    assert memory.read("somebody-else") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"version": 1}',
+        '{"version": 99}',
+        "[" * 100_000,
+        "\x00" * 50,
+        '{"version": 1, "name": 3}',
+    ],
+)
+def test_a_broken_file_is_told_and_left_aside(text: str, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = memory.path("broken")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text, encoding="utf-8")
+    config = configuration.load(file, ["session.name=broken"])
+    with caplog.at_level("INFO", logger="brainmusic_daemon.service.memory"):
+        assert memory.recall(config) == (config, None)
+    assert "not taken up" in caplog.text and str(place) in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"written": "other"}, "the configuration was changed"),
+        ({"config": "/else/where.toml"}, "the configuration was changed"),
+        ({"table": {"kind": "nobody"}}, "not taken up"),
+        ({"table": {"kind": "linear", "weights": "many"}}, "not taken up"),
+        ({"preset": "nobody"}, "not taken up"),
+        ({"profile": "nobody-at-all"}, "not taken up"),
+        ({"attempts": 3}, "did not last"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_left_aside(
+    change: dict[str, object], said: str, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.write(replace(kept(file), **change))  # type: ignore[arg-type]
+    config = configuration.load(file, ["session.name=kept"])
+    with caplog.at_level("INFO", logger="brainmusic_daemon.service.memory"):
+        assert memory.recall(config) == (config, None)
+    assert said in caplog.text
+
+
+def test_it_is_taken_up(file: Path) -> None:
+    memory.write(kept(file))
+    config, found = memory.recall(configuration.load(file, ["session.name=kept"]))
+    assert found is not None and found.attempts == 1
+    assert (config.choice.name, config.music.preset, config.music.seed) == ("linear", "tides", 3)
+    assert config.preset == presets.load("tides")
+
+
+def test_a_write_that_fails_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory.write(kept(file))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        memory.write(replace(kept(file), preset="else"))
+    assert memory.read("kept") == kept(file)
+    assert [*memory.path("kept").parent.glob("*.tmp")] == []
+
+
+def plays(name: str) -> dict[str, object]:
+    return json.loads(shell("status", "--json", "--name", name).stdout)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
+def test_after_kill_9_it_plays_on_where_it_was(file: Path) -> None:
+    name = "killed"
+    with daemons.process("session.resume=true", config=file, name=name) as first:
+        assert shell("tell", "scene", "calm", "--name", name).returncode == 0
+        assert shell("tell", "route", "tempo", "gain", "1.5", "--name", name).returncode == 0
+        assert shell("tell", "gain", "-12", "--name", name).returncode in (0, 2)  # 2: without sound there is no level
+        assert shell("tell", "mute", "--name", name).returncode == 0
+        wait_for(lambda: (found := memory.read(name)) and found.muted and "1.5" in json.dumps(dict(found.table)))
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait(10)
+    with daemons.process("session.resume=true", config=file, name=name) as second:
+        line = second.wait_for("playing on where it was")
+        assert "mapper 'linear'" in line and "scene 'calm'" in line and "muted" in line
+        found = plays(name)
+        assert found["mapper"]["name"] == "linear" and found["preset"] == "tides"  # type: ignore[index]
+        assert found["sound"]["muted"] is True  # type: ignore[index]
+        assert "1.5" in json.dumps(dict(memory.read(name).table))  # type: ignore[union-attr]
+        second.process.send_signal(signal.SIGTERM)
+        assert second.process.wait(10) == 0
+    after = memory.read(name)
+    assert after is not None and after.mapper == "linear" and after.scene == "calm" and after.attempts == 0
+    with daemons.process(config=file, name=name) as third:  # without `resume` it begins anew
+        assert plays(name)["mapper"]["name"] == "direct"  # type: ignore[index]
+        assert not any("playing on" in line for line in third.said)
