@@ -69,6 +69,16 @@ class Several:
         """Session seconds at which the newest sample of all arrived."""
         return max(one.arrival for one in self.members.values())
 
+    @property
+    def battery(self) -> float | None:
+        """Percent of the headset whose battery is lowest; None where none tells."""
+        return min((charge for one in self.members.values() if (charge := one.battery) is not None), default=None)
+
+    @property
+    def resistances(self) -> Mapping[str, float]:
+        """kΩ of every channel that tells, under its person's name."""
+        return {f"{who}.{name}": k for who, one in self.members.items() for name, k in one.resistances.items()}
+
     def alive(self, now: float) -> bool:
         return any(one.alive(now) for one in self.members.values())
 

@@ -83,13 +83,8 @@ def describe(config: Config) -> Description:
     promises = _promises(config, stated or _ASSUMED_HZ)
     return Description(
         origin=config.origin,
-<<<<<<< HEAD
         source="\n".join(_sources(config)),
-        mapper=_kind(config.mapper),
-=======
-        source=_settings(config.source),
         mapper=config.choice.name or _kind(config.mapper),
->>>>>>> main
         music=_music(config),
         outputs={name: _settings(output) for name, output in config.outputs.items()},
         tick_ms=config.session.tick_ms,

@@ -45,12 +45,9 @@ class Status:
     source_counters: dict[str, float]
     outputs: dict[str, dict[str, float]]
     lost: dict[str, str]  # outputs that are not open, and why
-<<<<<<< HEAD
-    people: dict[str, str] = field(default_factory=dict)  # state of each, where there are several
-=======
     battery: float | None = None  # of the headset, percent; None: it does not tell
     resistances: dict[str, float] = field(default_factory=dict)  # channel → kΩ, where the board measures it
->>>>>>> main
+    people: dict[str, str] = field(default_factory=dict)  # state of each, where there are several
 
 
 def snapshot(daemon: Daemon) -> Status:
@@ -86,12 +83,9 @@ def snapshot(daemon: Daemon) -> Status:
         source_counters=session.counters(),
         outputs=daemon.host.counters(),
         lost=dict(daemon.host.lost),
-<<<<<<< HEAD
-        people=_people(session),
-=======
         battery=session.acquisition.battery,
         resistances=dict(session.acquisition.resistances),
->>>>>>> main
+        people=_people(session),
     )
 
 
