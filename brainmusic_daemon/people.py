@@ -13,8 +13,13 @@ from brainmusic_daemon.api import ConfigError, Source
 if TYPE_CHECKING:
     from brainmusic_daemon.features.profile import Profile
 
-GROUP = "interbrain"  # what the features between persons begin with
-_TAKEN = ("raw", GROUP, "feature", "summary")  # words that already mean something at the start of a feature's name
+
+_TAKEN = (
+    "raw",
+    "interbrain",
+    "feature",
+    "summary",
+)  # words that already mean something at the start of a feature's name
 _LONGEST = 24  # characters
 
 Problems = list[tuple[str, str]]

@@ -328,7 +328,7 @@ def test_who_drops_out_glides_to_neutral_and_the_others_play_on(caplog: pytest.L
     rest = session.pipeline.host.controls[1].rest
     assert any(abs(value - rest) > 0.2 for value in controls[1200:1300])  # while ben is away
     said = [record.message for record in caplog.records]
-    assert "ben: source 'script': no sample for 0.8 s" in said
+    assert "ben: source 'test_several': no sample for 0.8 s" in said
     assert "ben: no samples arrive: the music lets go" in said
     assert "ben: source 'script' is streaming again: 8 channels at 250 Hz" in said
     assert sum("ben: the signal is good" in line for line in said) == 2
@@ -600,6 +600,7 @@ def test_a_conductor_plays_two_daemons_over_lsl(tmp_path: Path) -> None:
 
         with process(*quiet, "source.seed=2", f"output.lsl.name=ben{stamp}", name=f"ben{stamp}"[-30:]):
             wait_for(lambda: {("anna", "good"), ("ben", "good")} <= there(), 30, "for both performers")
+            wait_for(lambda: "ben.alpha" in session.frame.features, 5, "for a frame")  # type: ignore[union-attr]
             features = session.frame.features  # type: ignore[union-attr]
             assert {"alpha", "anna.alpha", "ben.alpha.occipital"} <= {*features.names}
             first = features["ben.alpha"]

@@ -88,6 +88,7 @@ class FeatureBank:
         self._ticks = 0
         self._share = 0.0  # of good channels
         self._n_channels = len(info.channels)
+        self.channels = setup.channels
         self.phased = setup.band("alpha") is not None
         self._silent = np.zeros(len(info.channels))
         self._values: FloatArray = np.full(2 * self._n, 0.5)

@@ -18,6 +18,7 @@ class Performed:
     """
 
     n_taps = 1  # the newest features are all there is to know
+    channels: tuple[str, ...] = ()
     phased = False  # they have no phase
 
     def __init__(self, info: StreamInfo, gate: Gate, tick: float, still_s: float) -> None:

@@ -12,7 +12,7 @@ from brainmusic_daemon.api import CONTROL, Control
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import delays, kernels
 from brainmusic_daemon.features.delays import Promise
-from brainmusic_daemon.features.together import GROUP
+from brainmusic_daemon.features.pairs import GROUP
 from brainmusic_daemon.mapping.expression import nearest
 from brainmusic_daemon.mapping.route import Route
 from brainmusic_daemon.mapping.smoothing import Smoothing
