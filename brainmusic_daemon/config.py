@@ -211,7 +211,7 @@ def _shared_files(plugins: Mapping[str, Any]) -> list[tuple[str, str]]:
         path = getattr(made, "path", None)
         if path:
             file = Path(path).expanduser().resolve()
-            if file in taken:
+            if file in taken and not (where.startswith("source") and taken[file].startswith("source")):
                 problems.append((f"{where}.path", f"is the file of {taken[file]} too: {path}"))
             taken[file] = where
     return problems

@@ -67,7 +67,7 @@ class Performer:
         self._offset = statistics.median(clock.now() - pylsl.local_clock() for _ in range(9))
         rate = float(info.nominal_srate()) or self._rate(pylsl)
         uid = f"{info.source_id()}@{info.hostname()}"
-        return StreamInfo(self.stream, tuple(names), rate, uid, None, {"host": info.hostname()})
+        return StreamInfo(self.stream, tuple(names), rate, uid, None, {"host": info.hostname(), "delivers": "features"})
 
     def _rate(self, pylsl: Any) -> float:
         """Return how often it sends, by listening."""

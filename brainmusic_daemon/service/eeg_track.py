@@ -65,14 +65,15 @@ class EegTrack:
     def _begun(self, info: StreamInfo, time: float) -> _Worn:
         count, person = len(info.channels), info.details.get("person", "")
         name = " ".join(filter(None, (person, info.name))) or "EEG"
+        signals = info.details.get("delivers") != "features"  # else of a performer, who was analysed elsewhere
         details = [{"name": name, "value": value} for name, value in info.details.items() if value]
         stream = chunks.Stream(
             name=name,
-            type="EEG",
+            type="EEG" if signals else "Features",
             source_id=info.uid or info.name or "EEG",
             channels=info.channels,
-            units=("microvolts",) * count,
-            kinds=("EEG",) * count,
+            units=("microvolts" if signals else "",) * count,
+            kinds=("EEG" if signals else "Features",) * count,
             rate=info.samplerate,
             format="double64",
             desc={"device": {"detail": details}} if details else {},
