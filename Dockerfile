@@ -20,6 +20,8 @@ RUN pip install --no-cache-dir -c constraints.txt .
 FROM python:3.13-slim
 # libportaudio2: outputs/audio.py imports with it, and sound works where a device or a PulseAudio socket is handed in.
 # liblsl and BrainFlow's libraries come in their Python packages.
+# Debian keeps no older versions: pinning a package would break the image with the next security update.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libportaudio2 \
     && rm -rf /var/lib/apt/lists/* \
@@ -27,8 +29,11 @@ RUN apt-get update \
     && install -d -o brainmusic /data
 COPY --from=build /opt/brainmusic /opt/brainmusic
 ENV PATH=/opt/brainmusic/bin:$PATH PYTHONUNBUFFERED=1
-USER brainmusic
+# In numbers, so that a host that forbids root can check it.
+USER 1000:1000
 WORKDIR /data
 STOPSIGNAL SIGTERM
+# The daemon itself answers, over its control socket; whether its ticks come is in the answer (and at /healthz).
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["brainmusic", "status"]
 ENTRYPOINT ["brainmusic"]
 CMD ["run", "--set", "output.audio.enabled=false"]

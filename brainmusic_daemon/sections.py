@@ -187,6 +187,7 @@ class WebConfig(Section):
         description="asked for; empty: none on loopback, else a new one each run",
     )
     hosts: list[str] = Field(default_factory=list, description="further names under which this computer is reached")
+    advertise: bool = Field(True, description="tell the network where OSC and OSCQuery are, where it can reach them")
 
     @property
     def beyond_loopback(self) -> bool:

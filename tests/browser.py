@@ -124,12 +124,12 @@ class Browser:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """Run chromium until the block is left."""
+def browser(*before: str) -> Iterator[Browser]:
+    """Run chromium until the block is left; `before` comes before its command line, e.g. nice."""
     program = parts.program("chromium", "chromium")
     with tempfile.TemporaryDirectory(prefix="brainmusic-browser-", ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={folder}", "about:blank"], stderr=subprocess.PIPE, text=True
+            [*before, program, *FLAGS, f"--user-data-dir={folder}", "about:blank"], stderr=subprocess.PIPE, text=True
         )
         try:
             with connect(_address(process), max_size=None, proxy=None) as socket:

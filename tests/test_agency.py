@@ -26,7 +26,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import profile_file
 from brainmusic_daemon.features.profile import Ability, Profile
-from brainmusic_daemon.service import agency, calibrate, describe
+from brainmusic_daemon.service import agency, calibrate, describe, printed
 from brainmusic_daemon.service.agency_replay import from_recordings
 from brainmusic_daemon.service.journal import Entry
 from brainmusic_daemon.service.takes import Tap, collect
@@ -234,9 +234,9 @@ def test_what_was_found_is_kept_in_the_profile_and_told_by_check(anna: Profile) 
     assert "you can control it" in path.read_text(encoding="utf-8")
     with_profile = config.resolve({"source": {"kind": "simulator"}, "session": {"profile": "anna"}})
     stream = io.StringIO()
-    Console(file=stream, width=80, highlight=False).print(describe.render(describe.describe(with_profile)))
-    printed = " ".join(stream.getvalue().split())
-    assert "tempo: you can control it" in printed and "z.0: not shown" in printed
+    Console(file=stream, width=80, highlight=False).print(printed.render(describe.describe(with_profile)))
+    shown = " ".join(stream.getvalue().split())
+    assert "tempo: you can control it" in shown and "z.0: not shown" in shown
 
 
 def test_a_damaged_section_is_a_damaged_profile(anna: Profile) -> None:

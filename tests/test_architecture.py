@@ -40,6 +40,7 @@ BELONGS = {
     "starlette": {"service"},
     "uvicorn": {"service.web"},
     "zeroconf": {"service.advertise"},
+    "ifaddr": {"service.advertise"},
     "typer": {"cli"},
     "orjson": {"outputs"},
     "mido": {"outputs.smf"},

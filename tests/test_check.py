@@ -22,7 +22,7 @@ from brainmusic_daemon.api import CONTROL, ConfigError
 from brainmusic_daemon.cli.check import check
 from brainmusic_daemon.mapping.route import DEFAULTS
 from brainmusic_daemon.mapping.smoothing import Smoother, Smoothing
-from brainmusic_daemon.service import describe, steadiness
+from brainmusic_daemon.service import describe, printed, steadiness
 from tests import parts
 
 PITCH = CONTROL["fundamental_frequency"]
@@ -49,7 +49,7 @@ def described(tables: dict[str, Any] | None = None, **mapper: Any) -> describe.D
 
 def text(found: describe.Description, width: int = 80) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width, highlight=False).print(describe.render(found))
+    Console(file=stream, width=width, highlight=False).print(printed.render(found))
     return stream.getvalue()
 
 
@@ -216,11 +216,11 @@ def test_the_command_prints_the_measured_trade_and_what_others_would_give() -> N
     )
     found = steadiness.measure(made)
     stream = io.StringIO()
-    Console(file=stream, width=80, highlight=False).print(describe.render(describe.describe(made), found))
-    printed = stream.getvalue()
-    assert printed.isascii() and max(len(line) for line in printed.splitlines()) <= 80
+    Console(file=stream, width=80, highlight=False).print(printed.render(describe.describe(made), found))
+    shown = stream.getvalue()
+    assert shown.isascii() and max(len(line) for line in shown.splitlines()) <= 80
     trade = found.trades["loudness"]
-    assert f"{trade.half_ms:.0f} ms" in printed and f"{trade.jitter:.0%}" in printed and "critical 0.1 s" in printed
+    assert f"{trade.half_ms:.0f} ms" in shown and f"{trade.jitter:.0%}" in shown and "critical 0.1 s" in shown
     others = {(kind, time_s): other for kind, time_s, other in found.others}
     assert [*others] == [*steadiness.ALTERNATIVES]
     slow, fast = others["low-pass", 1.0], others["low-pass", 0.05]
@@ -232,7 +232,7 @@ def test_a_mapper_that_cannot_be_tried_is_named_and_the_rest_is_printed() -> Non
     found = steadiness.measure(made)
     assert "Nz1" in found.why_not
     stream = io.StringIO()
-    Console(file=stream, width=80).print(describe.render(describe.describe(made), found))
+    Console(file=stream, width=80).print(printed.render(describe.describe(made), found))
     assert "was not measured" in stream.getvalue() and "fundamental_frequency" in stream.getvalue()
 
 

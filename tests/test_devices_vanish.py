@@ -206,9 +206,10 @@ class Mortal:
 
 
 @contextmanager
-def mortal() -> Iterator[tuple[Daemon, Mortal]]:
+def mortal(*more: str) -> Iterator[tuple[Daemon, Mortal]]:
     source = Mortal()
     settings = [*daemons.QUIET, "session.name=mortal", "web.enabled=false", "session.silence_s=0.3"]
+    settings += more
     settings.append(f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]')
     made = Daemon(replace(configuration.load(None, settings), source=source))
     stop = threading.Event()
@@ -251,3 +252,43 @@ def test_a_headset_that_dies_and_lives_again_leaves_nothing_behind() -> None:
         assert threading.active_count() <= threads and open_files() <= files + 1
         assert daemon.ticker.failed == 0
     wait_for(lambda: not {t for t in threading.enumerate() if t not in before and not t.name.startswith("mapper")}, 5)
+
+
+# --- the laptop's sleep -----------------------------------------------------------------------------------------------
+
+
+class Jumping(WallClock):
+    """A clock that goes on while the computer sleeps, as it does on Windows; on Linux and Macs it stands still then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.slept
+
+
+@pytest.mark.parametrize("asleep_s", [3.0, 3_600.0])
+def test_after_a_sleep_there_is_no_burst_of_what_was_missed(asleep_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of ticks nor of notes nor of samples: the music goes on from now."""
+    monkeypatch.setattr("brainmusic_daemon.service.daemon.WallClock", Jumping)
+    frames: list[tuple[float, int, float]] = []
+    with mortal("music.preset=arpeggio") as (daemon, _):
+        clock = daemon.clock
+        assert isinstance(clock, Jumping)
+        wait_for(lambda: daemon.session.attached and state(daemon) is not State.LOST, 60)
+        time.sleep(2.0)
+        daemon.session.tap = lambda frame: frames.append((time.monotonic(), len(frame.notes), frame.time))
+        time.sleep(2.0)
+        usual = sum(notes for _, notes, _ in frames) / 2.0  # a second
+        assert usual > 0.5
+        woke, missed = time.monotonic(), daemon.ticker.missed
+        clock.slept = asleep_s
+        wait_for(lambda: frames[-1][2] > asleep_s, 5)
+        assert time.monotonic() - woke < 1.0
+        time.sleep(2.0)
+        assert state(daemon) is not State.LOST and daemon.ticker.failed == 0
+    after = [(notes, at) for seen, notes, at in frames if seen > woke]
+    assert daemon.ticker.missed - missed >= 0.9 * asleep_s / 0.02  # skipped and counted, not run after
+    assert len(after) < 2.5 / 0.02 and sum(notes for notes, _ in after) < 4 * usual + 10
+    assert max(notes for notes, _ in after) < 10

@@ -22,7 +22,7 @@ from brainmusic_daemon.api import ConfigError, Features, State
 from brainmusic_daemon.learning.fit import Plan
 from brainmusic_daemon.learning.network import Shape
 from brainmusic_daemon.mapping import model_file
-from brainmusic_daemon.service import listening, training
+from brainmusic_daemon.service import listening, material, training
 from tests import learned, signals, xdf_writer
 
 QUICK = Shape(hidden=(16,), epochs=5)
@@ -176,16 +176,16 @@ def test_data_that_make_no_sense(text: str, message: str, tmp_path: Path) -> Non
     there = tmp_path / "a.edf"
     there.write_bytes(b"")
     with pytest.raises(ConfigError, match=message):
-        training.parse(text.format(there=there))
+        material.parse(text.format(there=there))
 
 
 def test_names_of_persons_and_files(tmp_path: Path) -> None:
     for name in ("a.xdf", "odd@b=1.xdf"):
         (tmp_path / name).write_bytes(b"")
-    assert training.parse(f"anna:{tmp_path / 'a.xdf'}").person == "anna"
-    item = training.parse(f"anna:{tmp_path / 'a.xdf'}@tempo=60,latent.3=-1.5")
+    assert material.parse(f"anna:{tmp_path / 'a.xdf'}").person == "anna"
+    item = material.parse(f"anna:{tmp_path / 'a.xdf'}@tempo=60,latent.3=-1.5")
     assert (item.person, item.path, item.targets) == ("anna", tmp_path / "a.xdf", {"tempo": 60.0, "latent.3": -1.5})
-    assert training.parse(str(tmp_path / "odd@b=1.xdf")).targets == {}  # a file of that name is there
+    assert material.parse(str(tmp_path / "odd@b=1.xdf")).targets == {}  # a file of that name is there
 
 
 def test_a_recording_that_says_nothing_is_refused(tmp_path: Path) -> None:

@@ -31,11 +31,11 @@ def check(
     from rich.console import Console
 
     from brainmusic_daemon import config as configuration
-    from brainmusic_daemon.service import describe, steadiness
+    from brainmusic_daemon.service import describe, printed, steadiness
 
     resolved = configuration.load(config, set or ())
     found = describe.describe(resolved)
     steady = steadiness.measure(resolved, recording) if measure else None
     if isinstance(sys.stdout, io.TextIOWrapper):  # the name of a file or a channel may be more than a pipe can carry
         sys.stdout.reconfigure(errors="replace")
-    Console(highlight=False).print(describe.render(found, steady))
+    Console(highlight=False).print(printed.render(found, steady))

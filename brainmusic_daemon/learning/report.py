@@ -1,8 +1,7 @@
-"""A result in; one HTML page that stands by itself (no network, phone or screen, dark or light) out."""
+"""A result in; one HTML page that tells how good it is, on what, and how it was made, out."""
 
 from __future__ import annotations
 
-import html
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,6 +15,7 @@ from brainmusic_daemon.learning import export, figures, fit, verdict
 from brainmusic_daemon.learning.dataset import DataSet
 from brainmusic_daemon.learning.fit import Result
 from brainmusic_daemon.learning.group import Group
+from brainmusic_daemon.learning.markup import document, grid, number, section, table, text
 from brainmusic_daemon.learning.ridge import Linear
 
 _READABLE = {
@@ -46,20 +46,20 @@ def page(
 ) -> str:
     """Return the page.  `cost`: method → (seconds per tick, bytes); everything from files is escaped."""
     kind = result.plan.kind
-    cautions = "".join(f"<li>{_text(line)}</li>" for line in verdict.cautions(data, result))
-    remarks = "".join(f"<li>{_text(line)}</li>" for line in data.remarks)
+    cautions = "".join(f"<li>{text(line)}</li>" for line in verdict.cautions(data, result))
+    remarks = "".join(f"<li>{text(line)}</li>" for line in data.remarks)
     better = {True: "good", False: "bad", None: "open"}[result.against_direct.better]
     claim, *more = verdict.sentences(result)
     sections = [
-        f'<p class="verdict {better}"><strong>{_text(claim)}</strong> {_text(" ".join(more))}</p>',
+        f'<p class="verdict {better}"><strong>{text(claim)}</strong> {text(" ".join(more))}</p>',
         f"<ul class=caution>{cautions}</ul>" if cautions else "",
-        _section("Each control", _LATEX_FREE + " In brackets: 95 % intervals.", _controls(data, result)),
-        _section(
-            "Wanted and predicted", "Only rows that it was not learned from.", _grid(figures.scatters(data, result))
+        section("Each control", _LATEX_FREE + " In brackets: 95 % intervals.", _controls(data, result)),
+        section(
+            "Wanted and predicted", "Only rows that it was not learned from.", grid(figures.scatters(data, result))
         ),
         _picture(figures.over_time, data, result),
-        _section("The methods", _tested(result), _methods(result, cost)),
-        _section(
+        section("The methods", _tested(result), _methods(result, cost)),
+        section(
             "What it listens to",
             "One feature at a time is shuffled in the tested rows. Features that say the same share what they are "
             "worth, so a short bar need not mean that a feature is without meaning.",
@@ -68,19 +68,12 @@ def page(
     ]
     if result.networks:
         note = "Dots: where each network was best on rows that it did not learn from; that is what was tested."
-        sections.append(_section("How the networks learned", note, figures.curves(result)))
-    sections.append(_section("The data", "", _data(data, groups) + (f"<ul>{remarks}</ul>" if remarks else "")))
-    sections.append(_section("How it was made", "", _made(data, result, command)))
+        sections.append(section("How the networks learned", note, figures.curves(result)))
+    sections.append(section("The data", "", _data(data, groups) + (f"<ul>{remarks}</ul>" if remarks else "")))
+    sections.append(section("How it was made", "", _made(data, result, command)))
     title = f"A {kind} mapping: {', '.join(control.name for control in data.controls[:4])}"
     title += " …" if len(data.controls) > 4 else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body><main><h1>{_text(title)}</h1>"
-        + "".join(sections)
-        + "</main></body></html>\n"
-    )
+    return document(title, sections)
 
 
 def _controls(data: DataSet, result: Result) -> str:
@@ -101,10 +94,10 @@ def _controls(data: DataSet, result: Result) -> str:
             low, high = score.interval
             reach = f"<small> ({low:.2f} … {high:.2f})</small>" if name == result.plan.kind and np.isfinite(low) else ""
             strong = " class=best" if score.r2 == best else ""
-            cells += f"<td{strong}>{_number(score.r2, '.2f')}{reach}</td><td>{_number(score.mse, '.4g')}</td>"
-        unit = f" <small>{_text(control.unit)}</small>" if control.unit else ""
-        lines.append(f"<tr><th>{_text(control.name)}{unit}</th>{cells}</tr>")
-    return _table(f"<tr><th rowspan=2></th>{head}</tr><tr>{under}</tr>", "".join(lines))
+            cells += f"<td{strong}>{number(score.r2, '.2f')}{reach}</td><td>{number(score.mse, '.4g')}</td>"
+        unit = f" <small>{text(control.unit)}</small>" if control.unit else ""
+        lines.append(f"<tr><th>{text(control.name)}{unit}</th>{cells}</tr>")
+    return table(f"<tr><th rowspan=2></th>{head}</tr><tr>{under}</tr>", "".join(lines))
 
 
 def _methods(result: Result, cost: Mapping[str, tuple[float, int]]) -> str:
@@ -113,14 +106,14 @@ def _methods(result: Result, cost: Mapping[str, tuple[float, int]]) -> str:
         seconds, size = cost.get(name, (float("nan"), 0))
         r2 = fit.average(result.scores[name])
         lines.append(
-            f"<tr><th>{name}{' ◂' if name == result.plan.kind else ''}</th><td>{_number(r2, '.2f')}</td>"
-            f"<td>{_number(1 - r2, '.2f')}</td><td>{_number(seconds * 1e6, '.0f', ' µs')}</td>"
+            f"<tr><th>{name}{' ◂' if name == result.plan.kind else ''}</th><td>{number(r2, '.2f')}</td>"
+            f"<td>{number(1 - r2, '.2f')}</td><td>{number(seconds * 1e6, '.0f', ' µs')}</td>"
             f"<td>{f'{size:,} bytes' if size else '–'}</td><td class=words>{_READABLE[name]}</td></tr>"
         )
     head = (
         "<tr><th></th><th>R²</th><th>error</th><th>per tick</th><th>size</th><th class=words>can it be read?</th></tr>"
     )
-    return _table(head, "".join(lines))
+    return table(head, "".join(lines))
 
 
 def _order(result: Result) -> list[str]:
@@ -152,26 +145,26 @@ def _tested(result: Result) -> str:
 
 def _data(data: DataSet, groups: Sequence[Group]) -> str:
     lines = []
-    for number, group in enumerate(groups):
-        rows = int(np.count_nonzero(data.session == number)) if len(groups) == len(data.names) else 0
+    for place, group in enumerate(groups):
+        rows = int(np.count_nonzero(data.session == place)) if len(groups) == len(data.names) else 0
         about = "; ".join(
             f"{value} {key}" if not isinstance(value, str) else value for key, value in group.about.items() if value
         )
         lines.append(
-            f"<tr><th>{_text(group.name)}</th><td>{_text(group.person or '–')}</td><td>{rows:,}</td>"
-            f"<td class=words>{_text(about)}</td></tr>"
+            f"<tr><th>{text(group.name)}</th><td>{text(group.person or '–')}</td><td>{rows:,}</td>"
+            f"<td class=words>{text(about)}</td></tr>"
         )
     head = "<tr><th>session</th><th>person</th><th>rows used</th><th class=words></th></tr>"
     total = (
         f"<p>{len(data.x):,} rows, {data.minutes:.1f} minutes of good signal; {len(data.features)} features, "
         f"{len(data.controls)} controls.</p>"
     )
-    return total + _table(head, "".join(lines))
+    return total + table(head, "".join(lines))
 
 
 def _made(data: DataSet, result: Result, command: Sequence[str]) -> str:
     facts = {
-        "data": " ".join(Path(text).name for text in command) or "–",
+        "data": " ".join(Path(given).name for given in command) or "–",
         "SHA-256 of the data": data.digest,
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
         "versions": ", ".join(f"{name} {version}" for name, version in export.versions().items()),
@@ -188,66 +181,8 @@ def _made(data: DataSet, result: Result, command: Sequence[str]) -> str:
             f"{' – '.join(map(str, shape.hidden))}, {shape.activation}, dropout {shape.dropout:g}, weight decay "
             f"{shape.weight_decay:g}, {result.final_epochs} epochs, seed {shape.seed}"
         )
-    return "<dl>" + "".join(f"<dt>{_text(key)}</dt><dd>{_text(value)}</dd>" for key, value in facts.items()) + "</dl>"
+    return "<dl>" + "".join(f"<dt>{text(key)}</dt><dd>{text(value)}</dd>" for key, value in facts.items()) + "</dl>"
 
 
 def _picture(draw: object, data: DataSet, result: Result) -> str:
     return f"<figure>{draw(data, result)}</figure>"  # type: ignore[operator]
-
-
-def _grid(pictures: Sequence[str]) -> str:
-    return '<div class="grid">' + "".join(f"<figure>{picture}</figure>" for picture in pictures) + "</div>"
-
-
-def _section(title: str, note: str, content: str) -> str:
-    content = content if not content.startswith("<svg") else f"<figure>{content}</figure>"
-    return f"<h2>{_text(title)}</h2>" + (f"<p class=note>{_text(note)}</p>" if note else "") + content
-
-
-def _table(head: str, body: str) -> str:
-    return f'<div class="wide"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
-
-
-def _number(value: float, form: str, unit: str = "") -> str:
-    if not np.isfinite(value):
-        return "–"
-    text = f"{value:{form}}"
-    return (text.removeprefix("-") if float(text) == 0 else text.replace("-", "−", 1)) + unit
-
-
-def _text(value: str) -> str:
-    return html.escape(value, quote=True)
-
-
-_STYLE = """
-:root{--ink:#1c2126;--paper:#fff;--quiet:#b4bac2;--soft:#f3f5f7;--note:#5a636d;--good:#1d7f4e;--bad:#b3402e;--open:#8a6a12}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e8ea;--paper:#14171a;--quiet:#5a626b;--soft:#1e2327;--note:#a0a8b0;
---good:#5ac893;--bad:#ef8a76;--open:#dcb753}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:54rem;margin:0 auto;padding:1.2rem 1rem 4rem}
-h1{font-size:1.5rem;line-height:1.25;margin:.4rem 0 1rem}
-h2{font-size:1.1rem;margin:2.2rem 0 .3rem}
-.verdict{font-size:1.1rem;padding:.8rem 1rem;background:var(--soft);
-border-left:.3rem solid var(--open);border-radius:.2rem
-}
-.verdict.good{border-color:var(--good)}.verdict.bad{border-color:var(--bad)}
-.note,.caution,small,dt{color:var(--note)}
-.note,.caution{font-size:.92rem;margin:.2rem 0 .8rem}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--soft)}
-thead th{font-weight:600;border-color:var(--quiet)}
-thead th[colspan]{text-align:center}
-tbody th{font-weight:500;text-align:left;padding-left:0}
-.words{text-align:left;white-space:normal;min-width:12rem}
-.best{font-weight:650}
-figure{margin:.6rem 0;overflow-x:auto}
-svg{width:100%;max-width:40rem;height:auto;display:block}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(11.5rem,1fr));gap:.4rem}
-.grid svg{max-width:17rem}
-svg text{font-family:system-ui,sans-serif!important}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;font-size:.9rem}
-dd{margin:0;overflow-wrap:anywhere}
-@media(max-width:36rem){dl{display:block}dd{margin:0 0 .5rem}th,td{padding:.25rem .45rem}}
-"""

@@ -37,6 +37,15 @@ REHEARSED_S = 0.002  # between two messages of a test
 AHEAD_S = 0.05  # scsynth plays a bundle at its time tag: far enough ahead that a late tick is not late there
 
 
+def unix_of_zero(clock: Clock) -> float:
+    """Return the Unix time of session time 0: the closest of three looks, as a thread may lose the processor in one."""
+    looks = []
+    for _ in range(3):
+        before, unix, after = clock.now(), time.time(), clock.now()
+        looks.append((after - before, unix - (before + after) / 2))
+    return min(looks)[1]
+
+
 @plugin
 class Osc:
     """Send features, controls, events, notes, quality and state as OSC over UDP.
@@ -97,7 +106,7 @@ class Osc:
             raise OutputLost("; ".join(problems) + "; check the name, or write its IP address")
         for problem in problems:
             _log.warning("%s; the other targets go on", problem)
-        self._clock, self._unix = clock, time.time() - clock.now()
+        self._clock, self._unix = clock, unix_of_zero(clock)
         self._targets, self._is_open = found, True
 
     def send(self, frame: Frame) -> None:
@@ -143,7 +152,7 @@ class Osc:
     def _unix_of(self, session: float) -> float:
         """Return the Unix time of a session time; their distance is smoothed, a clock set anew is taken."""
         assert self._clock is not None
-        found = time.time() - self._clock.now()
+        found = unix_of_zero(self._clock)
         self._unix += (found - self._unix) * (0.05 if abs(found - self._unix) < 0.01 else 1.0)
         return self._unix + session
 

@@ -111,7 +111,8 @@ def _stop_recording(daemon: Daemon) -> Done:
 
 
 def _status(daemon: Daemon) -> Done:
-    return Done(*overview.look(daemon))
+    text, data = overview.look(daemon)
+    return Done(text, data | overview.details(daemon))
 
 
 def _stop(daemon: Daemon) -> Done:

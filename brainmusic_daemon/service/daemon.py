@@ -13,6 +13,7 @@ from brainmusic_daemon.api import SourceLost, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service import memory
+from brainmusic_daemon.service.advertise import advertiser
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.battery import Battery
 from brainmusic_daemon.service.control import Control
@@ -59,6 +60,7 @@ class Daemon:
         self.socket = ControlSocket(self.control, config.session.name)
         self.osc_in = ControlOsc(self.control, config.control)
         self.web = Web(self)
+        self._advertiser = advertiser(self)
         self.logbook = LogBook()
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
@@ -102,6 +104,8 @@ class Daemon:
         self.control.start()
         self.osc_in.start()
         self.web.start()
+        if self._advertiser is not None:
+            self._advertiser.start()
         self.memory.start()
         self._heart.start()
 
@@ -110,6 +114,8 @@ class Daemon:
         self._heart.stop()
         self.host.fade()  # who stops hears it at once, whatever the rest may wait for
         self.memory.stop()
+        if self._advertiser is not None:
+            self._advertiser.stop()
         self.web.stop()
         self.osc_in.stop()
         self.control.stop()

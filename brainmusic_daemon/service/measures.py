@@ -76,6 +76,8 @@ def _signal(daemon: Daemon) -> Iterator[Family]:
     if details is not None:
         about = {"name": details.name, "channels": str(len(details.channels)), "samplerate": f"{details.samplerate:g}"}
         yield info("brainmusic_source", "The headset.", **about)
+    if acquisition.battery is not None:
+        yield gauge("brainmusic_battery_ratio", "Charge of the headset, 0 to 1.", acquisition.battery / 100)
     text = "Samples taken, and what was repaired, lost or dropped on the way; reconnects; outputs that raised an error."
     yield by_label("counter", "brainmusic_source_events", text, "event", daemon.session.counters())
     if frame is not None and len(frame.features.channels):

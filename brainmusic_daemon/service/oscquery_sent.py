@@ -34,6 +34,8 @@ def methods(layout: Layout, frame: Frame, controls: Sequence[Control]) -> Iterat
     yield Method("/brainmusic/state", "what the music does with the signal", READ, (states,), _of_frame(_state))
     count, beat = (Slot("i", 0, 2**31 - 1),), _of_frame(lambda f: [int32(f.number)])
     yield Method("/brainmusic/heartbeat", "number of the tick; starts again from 0", READ, count, beat)
+    charge = (Slot("f", 0.0, 100.0),)
+    yield Method("/brainmusic/battery", "charge of the headset, percent, where it tells", READ, charge, _battery)
     for name, about in EVENTS.items():
         about = f"{about}: its strength, when it happens"
         yield Method(f"/brainmusic/event/{name}", about, READ, (_SHARE,), _last(name))
@@ -96,6 +98,11 @@ def _of_frame(read: Callable[[Frame], Sequence[Value] | None]) -> Callable[[Look
 
 def _state(frame: Frame) -> Sequence[Value]:
     return [str(frame.features.state)]
+
+
+def _battery(look: Look) -> Sequence[Value] | None:
+    charge = look.daemon.session.acquisition.battery
+    return [charge] if charge is not None else None
 
 
 def _text(frame: Frame) -> Sequence[Value]:

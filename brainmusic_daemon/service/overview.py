@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,23 @@ def look(daemon: Daemon) -> tuple[str, dict[str, Any]]:
     found |= asdict(shown)
     found["controls"] = dict(session.frame.controls.values)
     return _line(shown, found), dict(plain(found))
+
+
+def details(daemon: Daemon) -> dict[str, Any]:
+    """Return what only machines read, as plain data: durations as (upper edge in s, count up to it), versions, ports.
+
+    The last edge, which is infinite, is None.
+    """
+    ticker, web = daemon.ticker, daemon.web.counters()
+    durations = {"latency": daemon.session.latency, "lateness": ticker.lateness, "duration": ticker.duration}
+    found = {
+        "histograms": {
+            name: {"buckets": histogram.cumulative(), "sum_s": histogram.total} for name, histogram in durations.items()
+        },
+        "versions": {"brainmusic": __version__, "python": platform.python_version(), "system": platform.platform()},
+        "web": web,
+    }
+    return dict(plain(found))
 
 
 def _line(shown: status.Status, found: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +22,6 @@ from brainmusic_daemon.mapping.adjust import Adjustments
 from brainmusic_daemon.mapping.seat import Budget, Fault, Seat
 from brainmusic_daemon.mapping.smoothing import Kind, Smoother, Smoothing
 from brainmusic_daemon.service.session import Session, warm_up
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 CAP = (
     *("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1"),
@@ -204,36 +200,3 @@ def lag_s(wanted: FloatArray, given: FloatArray, tick: float) -> float:
         bend = left - 2 * middle + right
         return float(tick * (best + (0.5 * (left - right) / bend if bend else 0.0)))
     return tick * best
-
-
-def render(found: Steadiness) -> list[RenderableType]:
-    """Return the trade for a terminal of 80 columns; ASCII only."""
-    from rich.table import Table
-    from rich.text import Text
-
-    if found.why_not:
-        return [Text(f"How steady the controls are was not measured: {found.why_not}")]
-    titles = ("half a step", "trails by", "jitter left")
-    own = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for title in ("steadiness", *titles):
-        own.add_column(title, justify="left" if title == "steadiness" else "right")
-    for name, trade in found.trades.items():
-        own.add_row(name, *_cells(trade))
-    others = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for title in ("were all of them", *titles):
-        others.add_column(title, justify="left" if title == "were all of them" else "right")
-    for kind, time_s, trade in found.others:
-        others.add_row(f"{kind} {time_s:g} s", *_cells(trade))
-    told = (
-        f"Measured on {found.on}, {SETTLE_S:g} to {SERIES_S:g} s. Half a step: of a tenth of the range, slew "
-        "limit included. Trails by: behind what the mapper says. Jitter: RMS change from tick to tick, of that "
-        "without smoothing. Medians of all controls in the second table."
-    )
-    return [own, "", others, Text(told)]
-
-
-def _cells(trade: Trade) -> tuple[str, str, str]:
-    half = "never" if math.isinf(trade.half_ms) else f"{trade.half_ms:.0f} ms"
-    if math.isnan(trade.jitter):  # nothing in the series moves it
-        return half, "-", "-"
-    return half, "-" if math.isinf(trade.lag_ms) else f"{trade.lag_ms:.0f} ms", f"{trade.jitter:.0%}"

@@ -16,6 +16,7 @@ from brainmusic_daemon.learning import dataset, fit, scores
 from brainmusic_daemon.learning.dataset import DataSet
 from brainmusic_daemon.learning.fit import Plan
 from brainmusic_daemon.learning.group import Group
+from brainmusic_daemon.service import material
 from brainmusic_daemon.service.listening import listen
 
 SUBJECTS = ("03", "10")
@@ -163,4 +164,46 @@ def _accuracy(y: Any, said: Any, middle: float) -> float:
     return float(((said[y] > middle).mean() + (said[~y] <= middle).mean()) / 2)
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"laws": laws, "hour": hour, "rest": rest}
+def needed() -> str:
+    """Return how much data each kind needs: R² on rows not seen, by the number of rows; rows have no memory."""
+    sizes = (50, 100, 200, 500, 1000, 3000)
+    lines = [f"| law | kind | {' | '.join(map(str, sizes))} | best possible |", f"|---|---|{'---|' * len(sizes)}---|"]
+    for name, bend in (("linear", lambda drive: drive), ("absolute Σ", np.abs)):
+        found, possible = [], 0.0
+        for n in sizes:
+            data, clean = law(n, 0, bend)
+            result = fit.learn(data, Plan(gap_s=0.0))
+            found.append([fit.average(result.scores[kind]) for kind in fit.KINDS])
+            y = data.y[result.rows]
+            possible = np.mean(
+                1 - ((y - clean[result.rows]) ** 2).sum(axis=0) / ((y - y.mean(axis=0)) ** 2).sum(axis=0)
+            )
+        for kind, scored in zip(fit.KINDS, zip(*found, strict=True), strict=True):
+            lines.append(f"| {name} | {kind} | {' | '.join(f'{r2:.2f}' for r2 in scored)} | {possible:.2f} |")
+    return "\n".join(lines)
+
+
+def kinds() -> str:
+    """Return what every kind makes of one task, on the same rows: slow and dark at rest, quick and bright at work."""
+    folder = common.recordings() / "rest_vs_arithmetic"
+    calm, busy = {"tempo": 60.0, "brightness": 0.2}, {"tempo": 110.0, "brightness": 0.8}
+    plain, words = config.load(), config.load("semantic")
+    names = ("mean", "direct", "semantic", "linear", "neural", "60 % neural, 40 % direct")
+    lines = [f"| person | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for subject in SUBJECTS:
+        first, second = (folder / f"Subject{subject}_{number}.edf" for number in (1, 2))
+        if not second.is_file():
+            raise common.Absent(f"needs {second}")
+        group = listen(plain, [(first, calm), (second, busy)], subject)
+        data = dataset.build([material.with_direct(group, plain.mapper, plain.tick)])
+        result = fit.learn(data, Plan())
+        said = dict(result.predictions)
+        said["semantic"] = dataset.build([material.with_direct(group, words.mapper, words.tick)]).direct[result.rows]
+        said[names[-1]] = 0.6 * said["neural"] + 0.4 * said["direct"]
+        y, driven = data.y[result.rows], tuple(control.name for control in data.controls)
+        errors = {name: 1 - fit.average(scores.score(y, said[name], result.blocks, driven)) for name in names}
+        lines.append(f"| {subject} | {' | '.join(f'{errors[name]:.2f}' for name in names)} |")
+    return "\n".join(lines)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {"laws": laws, "needed": needed, "hour": hour, "rest": rest, "kinds": kinds}

@@ -61,7 +61,7 @@ function update(message) {
       timing(message);
       say($("source"), message.source ?? "");
       if (message.quality) {
-        head.take(message.quality, message.faults);
+        head.take(message.quality, message.faults, message.state);
         traces.quality = message.quality.map(([, value]) => value);
       }
       banner();

@@ -9,7 +9,7 @@ export class Editor {
     this.control = control;
     this.send = send;
     this.inputs = new Map();
-    this.touched = 0;
+    this.touched = -Infinity;
     this.element = make("div", { class: "editor" }, make("div", { class: "editor-head" }, title, make("button", { onclick: close }, "Close")), ...settings.map((setting) => this.field(setting)));
   }
 

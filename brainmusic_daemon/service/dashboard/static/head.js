@@ -37,7 +37,7 @@ export class Head {
     svg.style.display = placed ? "" : "none";
   }
 
-  take(quality, faults) {
+  take(quality, faults, state) {
     if (!this.marks) return;
     const bad = [];
     for (const [channel, value] of quality) {
@@ -49,6 +49,7 @@ export class Head {
         say(mark.title, `${channel}: ${Math.round(100 * value)} %${word ? `, ${word}` : ""}`);
       } else mark.chip.className = `chip e-${kind(value)}`;
     }
+    if (state === "lost") { say($("contact"), "no samples"); say($("faults"), "the headset is gone"); return; }
     say($("contact"), quality.length ? `contact ${quality.length - bad.length} of ${quality.length}` : "");
     say($("faults"), bad.length ? `look at ${bad.slice(0, MOST_NAMED).join(", ")}${bad.length > MOST_NAMED ? ` and ${bad.length - MOST_NAMED} more` : ""}` : quality.length ? "all electrodes are good" : "");
   }

@@ -12,6 +12,7 @@ export class Play {
     press("redo", () => send("mapper.redo"));
     press("save", () => send("save"));
     press("record", () => this.record());
+    press("learn", () => send("learn", this.overview?.learning?.on ? 0 : 1));
     press("rate-up", () => this.rate(1));
     press("rate-down", () => this.rate(-1));
     for (const button of document.querySelectorAll("[data-rate]")) button.addEventListener("click", () => this.rate(Number(button.dataset.rate)));
@@ -77,6 +78,12 @@ export class Play {
     say($("panic"), sound.panic ? "Resume" : "Panic");
     $("undo").disabled = !overview.undoable;
     $("redo").disabled = !overview.redoable;
+    if (overview.learning) {
+      $("learning").hidden = false;
+      $("learn").setAttribute("aria-pressed", String(overview.learning.on));
+      say($("learn"), overview.learning.on ? "Learning" : "Learn from it");
+      say($("learned"), overview.learning.learned || "ratings and turned knobs change the mapping while it plays");
+    }
     $("record").classList.toggle("on", Boolean(recording));
     say($("record").lastElementChild, recording ? "Stop recording" : "Record");
     say($("recording"), recording ? `${duration(recording.seconds)}  ${(recording.bytes / 1e6).toFixed(1)} MB  ${recording.trouble || recording.path}` : "EEG, features, controls, notes and ratings, as XDF");

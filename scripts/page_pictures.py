@@ -1,0 +1,68 @@
+"""Take pictures of the page, beside a daemon with the simulated person: dark, light, on a phone.
+
+    python scripts/page_pictures.py [--out docs/images]
+
+Needs Debian's chromium, and Pillow (it comes with the extra `learn`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))
+
+DESKTOP, PHONE = (1440, 1010), (390, 844)
+SETTLED_S = 27.0  # the range is known, and the person has opened and closed the eyes
+
+
+def main() -> None:
+    from PIL import Image
+
+    from tests.browser import browser
+    from tests.daemons import daemon
+    from tests.receivers import wait_for
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=CHECKOUT / "docs" / "images")
+    folder = parser.parse_args().out
+    settings = ("web.enabled=true", "web.port=0", "music.preset=ensemble", "output.osc.enabled=false")
+    with daemon(*settings, config="scenes", name="brainmusic") as running:
+        wait_for(lambda: running.web.port, 20, "for the web server")
+        time.sleep(max(0.0, SETTLED_S - running.clock.now()))
+        with browser("nice", "-n", "19") as chromium:  # drawn without a graphics card, it would take the machine
+            tab = chromium.tab()
+            for name, (width, height), scheme in (
+                ("page-dark", DESKTOP, "dark"),
+                ("page-light", DESKTOP, "light"),
+                ("page-phone-1", PHONE, "dark"),
+                ("page-phone-2", PHONE, "dark"),
+            ):
+                tab.prefer(scheme)
+                tab.size(width, height, mobile=width < 700, scale=2 if width < 700 else 1)
+                tab.open(running.web.url)
+                tab.wait("window.brainmusic && brainmusic.traces.count > 850", 60)
+                if name.endswith("2"):
+                    tab.click("[data-control=reverb] > button")
+                    time.sleep(1.0)
+                tab.picture(folder / f"{name}.png")
+            assert not tab.errors, tab.errors
+    phones = [Image.open(folder / f"page-phone-{n}.png").convert("RGB") for n in (1, 2)]
+    width, height = phones[0].size
+    both = Image.new("RGB", (2 * width + 40, height), "#808080")
+    for n, phone in enumerate(phones):
+        both.paste(phone, (n * (width + 40), 0))
+        (folder / f"page-phone-{n + 1}.png").unlink()
+    both.resize((both.width * 5 // 8, both.height * 5 // 8), Image.Resampling.LANCZOS).save(folder / "page-phone.png")
+    for name in ("page-dark", "page-light", "page-phone"):
+        path = folder / f"{name}.png"
+        picture = Image.open(path).convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE)
+        picture.save(path, optimize=True)
+        sys.stdout.write(f"{path}: {path.stat().st_size / 1000:.0f} kB\n")
+
+
+if __name__ == "__main__":
+    main()
