@@ -230,6 +230,15 @@ def of(config: Config, person: Person) -> Config:
     return personal(one, person.profile) if person.profile is not None else one
 
 
+def stranger(config: Config) -> Config:
+    """Return `config` without what is known of the person whose headset it is."""
+    source = config.tables.get("source")
+    if config.profile is None or not isinstance(source, Mapping):
+        return config
+    tables = {**config.tables, "source": {key: value for key, value in source.items() if key != "person"}}
+    return replace(resolve(tables, config.origin), overrides=config.overrides)
+
+
 def alone(config: Config, name: str) -> Config:
     """Return `config` with the headset of one person only, where it has several; known by its profile if that is named.
 

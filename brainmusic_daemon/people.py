@@ -13,13 +13,7 @@ from brainmusic_daemon.api import ConfigError, Source
 if TYPE_CHECKING:
     from brainmusic_daemon.features.profile import Profile
 
-
-_TAKEN = (
-    "raw",
-    "interbrain",
-    "feature",
-    "summary",
-)  # words that already mean something at the start of a feature's name
+_TAKEN = ("raw", "interbrain", "feature", "summary")  # they mean something already where a feature's name begins
 _LONGEST = 24  # characters
 
 Problems = list[tuple[str, str]]

@@ -226,7 +226,10 @@ def test_a_persons_profile_is_taken_up(tmp_path: Path, monkeypatch: pytest.Monke
     assert made.people[0].profile is None and made.people[1].profile is not None
     low, high = configuration.of(made, made.people[1]).features.bands["alpha"]
     assert low < 11.5 < high and configuration.of(made, made.people[0]).features.bands["alpha"] == (8, 13)
-    assert resolved({"kind": "simulator", "person": "ben"}).profile is not None  # worn alone, too
+    worn_alone = resolved({"kind": "simulator", "person": "ben"})
+    assert worn_alone.profile is not None and worn_alone.features.bands["alpha"] == (low, high)
+    anew = configuration.stranger(worn_alone)  # to be calibrated again
+    assert anew.profile is None and anew.features.bands["alpha"] == (8, 13)
     assert "anna: simulator" in describe.describe(made).source and "profile of" in describe.describe(made).source
 
 
@@ -384,6 +387,17 @@ def test_two_persons_with_one_headset_are_told(caplog: pytest.LogCaptureFixture)
     told = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     assert len(told) == 1 and told[0].startswith("ben: 'script' (muse-1) is the headset of anna already")
     assert "anna.alpha" in frames[-1].features and "ben.alpha" not in frames[-1].features
+
+
+def test_who_cannot_be_listened_to_is_told_and_the_others_play(caplog: pytest.LogCaptureFixture) -> None:
+    scripts = {"anna": Script(eeg(20, 1)), "ben": Script(eeg(20, 2)[:, :2], channels=("Fp1", "Fp2"))}
+    frames, _ = run(group(scripts, features={"reference": ["O1", "O2"]}), 6)
+    told = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 1 and told[0].startswith("ben: ") and "O1" in told[0]
+    assert "anna.alpha" in frames[-1].features and "ben.alpha" not in frames[-1].features
+    with pytest.raises(ConfigError, match="O1"):
+        run(group({who: Script(eeg(9, 2)[:, :2], channels=("Fp1", "Fp2")) for who in "ab"},
+                  features={"reference": ["O1", "O2"]}), 6)  # fmt: skip
 
 
 def test_other_headsets_have_other_channels_and_the_group_has_all() -> None:

@@ -11,7 +11,7 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.several import Several
 from brainmusic_daemon.acquisition.supervisor import Acquisition, SourceState
-from brainmusic_daemon.api import Clock, Source, StreamInfo, Window
+from brainmusic_daemon.api import Clock, ConfigError, Source, StreamInfo, Window
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import montage, performed
 from brainmusic_daemon.features.together import Bank, Member, Together
@@ -89,7 +89,7 @@ class Heads:
         self._here: dict[str, Head] = {}  # whom the bank listens to
         self._coming: dict[str, Head] = {}
         self._together: Together | None = None
-        self._twins: set[str] = set()  # whose headset is another person's already
+        self._left_out: dict[str, int] = {}  # person → generation that is of no use, which was told
 
     @property
     def changed(self) -> bool:
@@ -97,15 +97,14 @@ class Heads:
 
         Each that comes later is another set of features, and a moment in which all hold.
         """
-        if not any(head.changed and not self._is_twin(head) for head in self._heads.values()):
+        if not self._new():
             return False
         if self.attached:
             return True
         now = self._clock.now()
         self._first_came = min(self._first_came, now)
-        missing = any(
-            not head.changed and head.acquisition.state is not SourceState.FAILED for head in self._heads.values()
-        )
+        failed = SourceState.FAILED
+        missing = any(not head.changed and head.acquisition.state is not failed for head in self._heads.values())
         return not missing or now - self._first_came >= GATHER_S
 
     @property
@@ -113,12 +112,23 @@ class Heads:
         return bool(self._here)
 
     def design(self) -> Bank:
-        """Return what listens to everybody who is there; only who is new costs time."""
-        for head in self._heads.values():
-            if head.changed and not self._is_twin(head):
+        """Return what listens to everybody who is there; only who is new costs time.
+
+        Who cannot be listened to is told and left out.  Raises ConfigError where nobody is left.
+        """
+        why = ConfigError("nobody can be listened to")
+        for head in self._new():
+            if self._twin(head) is not None:  # of one who has come at the same time
+                continue
+            try:
                 head.design()
+            except ConfigError as error:
+                self._leave_out(head, str(error))
+                why = error
         self._coming = {who: head for who, head in self._heads.items() if head.bank is not None}
         members: Mapping[str, Member] = {who: head.bank for who, head in self._coming.items() if head.bank is not None}
+        if not members:
+            raise why
         made = Together(members, self._config.tick, self._config.baseline.memory_s)
         if self._together is not None:
             made.go_on(self._together)
@@ -136,22 +146,33 @@ class Heads:
         heard = [head.hear(time) for head in self._here.values()]
         return [window for window, _ in heard], [alive for _, alive in heard]
 
-    def _is_twin(self, head: Head) -> bool:
-        """Return whether another person wears this very headset, which is told once."""
+    def _new(self) -> list[Head]:
+        """Return whose headset has come, or has changed, and is of use."""
+        changed = [head for head in self._heads.values() if head.changed]
+        for head in changed:
+            if (twin := self._twin(head)) is not None:
+                info = head.acquisition.info
+                assert info is not None
+                self._leave_out(
+                    head,
+                    f"'{info.name}' ({info.uid}) is the headset of {twin.person} already; name another one in "
+                    "[[source]], e.g. by its source_id or serial port",
+                )
+        return [head for head in changed if self._left_out.get(head.person) != head.acquisition.generation]
+
+    def _twin(self, head: Head) -> Head | None:
+        """Return who wears this very headset already."""
         info = head.acquisition.info
         if info is None or not info.uid or head.bank is not None or not head.lives:
-            return False
-        for other in self._heads.values():
-            if other is not head and other.info is not None and other.info.uid == info.uid:
-                if head.person not in self._twins:
-                    self._twins.add(head.person)
-                    _log.error(
-                        "%s: '%s' (%s) is the headset of %s already; name another one in [[source]], e.g. by its "
-                        "source_id or serial port",
-                        head.person, info.name, info.uid, other.person,
-                    )  # fmt: skip
-                return True
-        return False
+            return None
+        others = [other for other in self._heads.values() if other is not head and other.info is not None]
+        return next((other for other in others if other.info is not None and other.info.uid == info.uid), None)
+
+    def _leave_out(self, head: Head, why: str) -> None:
+        generation = head.acquisition.generation
+        if self._left_out.get(head.person) != generation:
+            self._left_out[head.person] = generation
+            _log.error("%s: %s", head.person, why)
 
 
 def made(config: Config, clock: Clock, source: Source | None = None) -> Head | Heads:
