@@ -156,7 +156,7 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
     preset = None
     if sections["music"] is not None:
         try:
-            preset = presets.load(sections["music"].preset)
+            preset = presets.load(beside(sections["music"].preset, Path(origin).parent if origin else None))
         except ConfigError as error:
             problems.append(("music.preset", str(error).replace("\n", "\n  ")))
     if problems:
@@ -349,10 +349,18 @@ def _choice(where: str, table: Any, origin: str, problems: list[tuple[str, str]]
     return made
 
 
+def beside(name: str, folder: Path | None) -> str:
+    """Return the file of this name in the configuration's folder where it lies there, else `name`."""
+    found = folder / Path(name).expanduser() if folder is not None else None
+    return str(found) if found is not None and found.is_file() else name
+
+
 def _scenes(table: Any, origin: str, problems: list[tuple[str, str]]) -> dict[str, SceneConfig]:
     """Check every scene; what its mapper comes to is tried here, so that nobody finds out on stage."""
     from brainmusic_daemon import choice
+    from brainmusic_daemon.music import preset as presets
 
+    folder = Path(origin).parent if origin else None
     if not isinstance(table, Mapping):
         problems.append(("scene", "scenes are named tables: [scene.calm], [scene.storm], …"))
         return {}
@@ -362,9 +370,14 @@ def _scenes(table: Any, origin: str, problems: list[tuple[str, str]]) -> dict[st
             _choice(f"scene.{name}.mapper", scene.mapper, origin, problems)
         elif scene is not None and scene.mapper:
             try:
-                choice.read(scene.mapper, Path(origin).parent if origin else None)
+                choice.read(scene.mapper, folder)
             except ConfigError as error:
                 problems.append((f"scene.{name}.mapper", str(error)))
+        if scene is not None and scene.preset:
+            try:
+                presets.load(beside(scene.preset, folder))
+            except ConfigError as error:
+                problems.append((f"scene.{name}.preset", str(error).replace("\n", "\n  ")))
     return scenes
 
 

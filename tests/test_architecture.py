@@ -42,7 +42,7 @@ BELONGS = {
     "zeroconf": {"service.advertise"},
     "ifaddr": {"service.advertise"},
     "typer": {"cli"},
-    "orjson": {"outputs"},
+    "orjson": {"outputs", "service.dashboard.hub"},
     "mido": {"outputs.smf"},
     "rtmidi": {"outputs.midi"},
 }

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from brainmusic_daemon import config as configuration
+from brainmusic_daemon import liblsl
 from brainmusic_daemon.api import Chunk, Clock, OutputLost, SourceLost, State, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.service import host as hosting
@@ -252,6 +253,90 @@ def test_a_headset_that_dies_and_lives_again_leaves_nothing_behind() -> None:
         assert threading.active_count() <= threads and open_files() <= files + 1
         assert daemon.ticker.failed == 0
     wait_for(lambda: not {t for t in threading.enumerate() if t not in before and not t.name.startswith("mapper")}, 5)
+
+
+def test_an_osc_host_that_is_known_later_is_played_to_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that the network learns while the music plays, as with a tablet that is switched on last."""
+    from brainmusic_daemon.outputs import osc_target
+    from brainmusic_daemon.outputs.osc import Osc
+    from tests.frames import make_frame
+
+    known, real = threading.Event(), socket.getaddrinfo
+
+    def resolve(host: str, *more: object, **named: object) -> object:
+        if host != "tablet.local":
+            return real(host, *more, **named)  # type: ignore[arg-type]
+        if not known.is_set():
+            raise socket.gaierror(-2, "Name or service not known")
+        return real("127.0.0.1", *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(osc_target, "LOOK_S", (0.02, 0.05))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tablet:
+        tablet.bind(("127.0.0.1", 0))
+        tablet.settimeout(0.2)
+        output = Osc(targets=[f"127.0.0.1:{parts.free_port()}", f"tablet.local:{tablet.getsockname()[1]}"])
+        output.open(WallClock(), make_info())
+        output.send(make_frame(0))
+        with pytest.raises(TimeoutError):
+            tablet.recv(4096)
+        known.set()
+        wait_for(lambda: len(output._targets) == 2)
+        output.send(make_frame(1))
+        assert tablet.recv(4096).startswith(b"/brainmusic/")
+        output.close()
+    wait_for(lambda: not any(thread.name == "osc-names" for thread in threading.enumerate()))
+
+
+class Outlet:
+    """A headset's program on LSL, with a sibling of the same name and id, as Muse programs have."""
+
+    def __init__(self) -> None:
+        pylsl = liblsl.load()
+        self._outlets = []
+        for kind, names in (("ACC", ("x", "y", "z")), ("EEG", ("Fp1", "Fp2", "O1", "O2"))):
+            info = pylsl.StreamInfo("reborn", kind, len(names), 250, "float32", "reborn-1")
+            channels = info.desc().append_child("channels")
+            for name in names:
+                channel = channels.append_child("channel")
+                channel.append_child_value("label", name)
+                channel.append_child_value("unit", "microvolts")
+            self._outlets.append(pylsl.StreamOutlet(info))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._push)
+        self._thread.start()
+
+    def _push(self) -> None:
+        random = np.random.default_rng(0)
+        while not self._stop.wait(0.02):
+            self._outlets[1].push_chunk(random.normal(0, 20, (5, 4)).tolist())
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._outlets.clear()
+
+
+@pytest.mark.real
+def test_an_lsl_stream_that_comes_back_is_heard_within_a_second() -> None:
+    outlet = Outlet()
+    settings = ("source.kind=lsl", "source.stream=reborn", "web.enabled=false", "session.patience_s=inf")
+    try:
+        with daemons.daemon(*settings, name="reborn") as daemon:
+            wait_for(lambda: state(daemon) is not State.LOST)
+            seconds = []
+            for away_s in (0.0, 0.7, 3.3):
+                outlet.end()
+                wait_for(lambda: state(daemon) is State.LOST, 2)
+                time.sleep(away_s)
+                outlet, begun = Outlet(), time.monotonic()
+                wait_for(lambda: state(daemon) is not State.LOST, 5)
+                seconds.append(time.monotonic() - begun)
+                assert daemon.session.acquisition.info is not None
+                assert daemon.session.acquisition.info.channels == ("Fp1", "Fp2", "O1", "O2")
+            assert sorted(seconds)[1] < 1.0, seconds
+    finally:
+        outlet.end()
 
 
 # --- the laptop's sleep -----------------------------------------------------------------------------------------------

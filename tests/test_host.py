@@ -306,21 +306,18 @@ def test_while_the_signal_is_bad_the_mapper_is_not_asked_and_all_glides_to_rest(
 
 
 def test_adjustments_shape_what_any_mapper_says(make: Callable[..., Host]) -> None:
-    for settings, value in (
-        ({"gain": 0.5}, 120.0),
-        ({"invert": True}, 60.0),
-        ({"output": [100, 120]}, 118.0),
-        ({"offset": -0.2}, 120.0),
-        ({"gain": 10}, 150.0),
+    for settings, value, share in (  # the mapper's own share is 0.25
+        ({"gain": 0.5}, 120.0, 0.125),
+        ({"invert": True}, 60.0, -0.25),
+        ({"output": [100, 120]}, 118.0, 0.05),
+        ({"output": [120, 100], "gain": 2}, 100.0, -0.1),
+        ({"offset": -0.2}, 120.0, 0.25),
+        ({"freeze": True}, 140.0, 0.0),
+        ({"smooth_s": 1}, 140.0, 0.25),
     ):
         made = seat(Constant(140.0), tempo=settings)
         assert made.map(FEATURES)["tempo"] == pytest.approx(value), settings
-        share = made.explain(FEATURES)["alpha", "tempo"]
-        assert share == pytest.approx(0.25 * (made.map(FEATURES)["tempo"] - 100.0) / 40.0) or settings in (
-            {"offset": -0.2},
-            {"gain": 10},
-            {"output": [100, 120]},
-        )
+        assert made.explain(FEATURES)["alpha", "tempo"] == pytest.approx(share), settings
 
 
 def test_a_knob_that_is_turned_counts_from_the_next_tick_on(make: Callable[..., Host]) -> None:

@@ -17,6 +17,7 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.mapping.direct import Direct
+from brainmusic_daemon.music import preset as presets
 from brainmusic_daemon.service.journal import Entry
 from brainmusic_daemon.service.mappers import Mappers, Ticket
 from brainmusic_daemon.service.session import Session
@@ -449,6 +450,16 @@ def test_a_scene_that_names_nothing_is_told_before_it_is_wanted(tmp_path: Path) 
         configuration.load(file)
     (tmp_path / "storm.toml").write_text('[mapper]\nkind = "direct"\n')
     assert configuration.load(file).scenes["storm"].mapper == "storm.toml"
+    file.write_text(file.read_text() + 'preset = "tidse"\n')
+    with pytest.raises(ConfigError, match=r"scene\.words\.preset.*did you mean 'tides'"):
+        configuration.load(file)
+
+
+def test_a_preset_beside_the_configuration_needs_no_path(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text((presets.folder() / "tides.toml").read_text(encoding="utf-8"))
+    file = tmp_path / "piece.toml"
+    file.write_text('[music]\npreset = "mine.toml"\n[scene.same]\npreset = "mine.toml"\n')
+    assert configuration.load(file).preset == presets.load("tides")
 
 
 def test_knobs_of_one_that_failed_are_refused_and_undo_brings_back_what_stands_in(stage: Stage) -> None:

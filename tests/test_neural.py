@@ -415,3 +415,22 @@ print(torch.ones(2).sum().item())
     (took, longest), (two,) = (line.split() for line in done.stdout.splitlines())
     assert two == "2.0"
     assert float(took) > 0.01 and float(longest) < 0.7 * float(took)
+
+
+def test_a_module_that_remembers_is_not_disturbed_by_explaining_it(torch: Any, script: Callable[..., Path]) -> None:
+    class Remembers(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("level", torch.zeros(2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[name-defined]
+            self.level.copy_(0.9 * self.level + 0.1 * x[:, :2].mean(0))
+            return self.level.expand(x.shape[0], 2)
+
+    mappers = [neural(SCRIPTED.format(script(Remembers()))) for _ in range(2)]
+    assert "remembers" in mappers[0].remarks[0]
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        now = features(values=rng.random(len(NAMES)))
+        assert mappers[0].map(now) == mappers[1].map(now)
+        assert not any(mappers[0].explain(now).values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import time
@@ -256,6 +257,18 @@ def test_values_are_those_of_now(running: Daemon) -> None:
         wait_for(lambda: node(running, "/brainmusic/mute?VALUE") == {"VALUE": [0]})
     beats = [node(running, "/brainmusic/heartbeat?VALUE")["VALUE"][0]]
     wait_for(lambda: node(running, "/brainmusic/heartbeat?VALUE")["VALUE"][0] > beats[0])
+
+
+def test_answers_do_not_wait_for_acknowledgements(running: Daemon) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", running.web.port, timeout=5)
+    took = []
+    for _ in range(15):
+        begun = time.perf_counter()
+        connection.request("GET", "/brainmusic/heartbeat?VALUE")
+        connection.getresponse().read()
+        took.append(time.perf_counter() - begun)
+    connection.close()
+    assert sorted(took)[7] < 0.03  # 0.04: head and body of an answer wait for each other
 
 
 def test_before_there_is_anything_to_send_commands_are_there() -> None:

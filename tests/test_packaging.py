@@ -66,6 +66,9 @@ def test_the_wheel_carries_every_module_and_configuration(wheel: Path) -> None:
     files = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "brainmusic_daemon").rglob("*.py")}
     configs = [path for kind in ("toml", "safetensors") for path in CHECKOUT.glob(f"configs/**/*.{kind}")]
     files |= {f"brainmusic_daemon/{path.relative_to(CHECKOUT).as_posix()}" for path in configs}
+    static = (CHECKOUT / "brainmusic_daemon" / "service" / "dashboard" / "static").iterdir()
+    files |= {path.relative_to(CHECKOUT).as_posix() for path in static}
+    assert "brainmusic_daemon/service/dashboard/static/index.html" in files
     assert "brainmusic_daemon/configs/models/neural.safetensors" in files
     assert "brainmusic_daemon/configs/default.toml" in files
     assert files <= set(zipfile.ZipFile(wheel).namelist())
@@ -232,7 +235,9 @@ def test_the_image_runs_as_an_ordinary_user(image: list[tuple[str, str]]) -> Non
     last = [word for word, _ in image]
     made = "".join(rest for word, rest in image if word == "RUN")
     user = next(rest for word, rest in reversed(image) if word == "USER")
-    assert f"useradd --create-home --uid 1000 {user}" in made
+    number = user.partition(":")[0]  # in numbers: a host that forbids root cannot look names up in the image
+    assert number.isdigit() and int(number) > 0
+    assert f"useradd --create-home --uid {number} brainmusic" in made
     assert last.index("USER") < last.index("ENTRYPOINT")
 
 

@@ -68,3 +68,10 @@ def test_a_route_smooths_as_it_says() -> None:
     with pytest.raises(ValidationError) as found:
         check({"loudness": {"from": "alpha", "kind": "critical"}})
     assert "a route has no setting 'kind'" in str(found.value)
+
+
+def test_what_the_mapper_freezes_can_be_let_go() -> None:
+    frozen = Smoothing(0.3, freeze=True)
+    assert Shaping().smoothing_over(frozen).freeze and Shaping.model_validate({"gain": 2}).smoothing_over(frozen).freeze
+    assert not Shaping.model_validate({"freeze": False}).smoothing_over(frozen).freeze
+    assert Shaping.model_validate({"freeze": True}).smoothing_over(Smoothing(0.3)).freeze

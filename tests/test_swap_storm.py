@@ -96,7 +96,8 @@ def test_no_swap_clicks(preset: str, tmp_path: Path) -> None:
     def swap(name: str, fade_s: float) -> None:
         seat, bank = session.pipeline.seat(choice.make(*choice.read(name))), session.pipeline.bank
         assert bank is not None
-        try_on(seat, bank.names, 0.02, [*session.recent])
+        seat.prepare(bank.names, 0.02)
+        try_on(seat, [*session.recent])
         session.pipeline.host.install(seat, fade_s)
 
     play(12)

@@ -269,6 +269,19 @@ def test_bad_usage_is_2(arguments: list[str], message: str, table: Path) -> None
     assert "Traceback" not in done.stderr
 
 
+def test_nothing_is_learned_from_twice(table: Path, tmp_path: Path) -> None:
+    """The blocks would count double, and the interval be too narrow by a third."""
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(table.read_bytes())
+    for data, said in (
+        ([table, table], "me.csv is given twice: what is there twice"),
+        ([table, copy], "copy.csv holds the same as me.csv"),
+        ([f"{table}@tempo=60", f"{table}@mode=0.2"], "say all that it stands for at once"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            training.train([str(one) for one in data], Plan(compare=False), tmp_path / "m.safetensors")
+
+
 def test_how_to_play_it_can_be_copied_into_a_shell(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "my music.safetensors"
     done = training.train([str(table)], Plan(compare=False), out)

@@ -42,6 +42,7 @@ class Lsl:
 
     _inlet: Any = field(default=None, init=False, repr=False)
     _last_uid: str = field(default="", init=False, repr=False)
+    _last: tuple[object, ...] = field(default=(), init=False, repr=False)  # how it looked
 
     def open(self, clock: Clock) -> StreamInfo:
         """Find the stream and connect.  Raises SourceLost naming what is there, ConfigError for a stream of text."""
@@ -80,7 +81,7 @@ class Lsl:
         left = [given[i] or f"channel {i + 1}" for i in range(len(given)) if i not in set(keep)]
         if left:
             details["left out"] = ", ".join(left)
-        self._last_uid = info.source_id() or f"{info.name()}@{info.hostname()}"
+        self._last_uid, self._last = info.source_id() or f"{info.name()}@{info.hostname()}", _look_of(info)
         return StreamInfo(info.name(), names, rate, self._last_uid, None, details)
 
     def read(self, timeout: float) -> Chunk | None:
@@ -109,10 +110,14 @@ class Lsl:
         """Return the best match; among equals the stream that was open before."""
         predicate = self._predicate()
         found = pylsl.resolve_bypred(predicate or "type='EEG'", 1, self.wait_s)
+        if found and self._last == _look_of(found[0]):  # back again: whoever wears it waits
+            return found[0]
         if found and not (self.source_id and self.type):
             found = pylsl.resolve_bypred(predicate or "type='EEG'", 64, _COMPANY_S) or found
+        if not found and predicate and self._last_uid:  # what else is there was told when it was looked for first
+            raise SourceLost(f"no LSL stream with {predicate} answers any more")
         every = found or pylsl.resolve_streams(_COMPANY_S)
-        again = [info for info in found if (info.source_id() or f"{info.name()}@{info.hostname()}") == self._last_uid]
+        again = [info for info in found if self._was_open(info)]
         pool = again or found or ([] if predicate else every)  # no property given: EEG under any type, by evidence
         at = best([candidate(info) for info in pool], anything=bool(again or found))
         if at is not None:
@@ -123,6 +128,9 @@ class Lsl:
         )
         there = there or "no stream on this network: is the headset's program running?"
         raise SourceLost(f"no LSL stream with {predicate or 'type EEG'} answers; there is {there}")
+
+    def _was_open(self, info: Any) -> bool:
+        return (info.source_id() or f"{info.name()}@{info.hostname()}") == self._last_uid
 
     def _connect(self, pylsl: Any, info: Any) -> None:
         """Open an inlet that gives each sample at once, and that says when the sender is gone.
@@ -180,3 +188,8 @@ class Lsl:
             rate = float(near) if abs(near / rate - 1) < 0.01 else rate
             said["rate"] = f"{remark}; taken as {rate:g} Hz"
         return rate, factor, said
+
+
+def _look_of(info: Any) -> tuple[object, ...]:
+    """Return what tells a stream from its siblings: those of one headset may share name and source id."""
+    return info.source_id(), info.name(), info.type(), info.channel_count(), info.nominal_srate(), info.hostname()

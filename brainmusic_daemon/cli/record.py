@@ -27,7 +27,9 @@ def record(
     from brainmusic_daemon.service.daemon import Daemon
 
     options.log_to_terminal()
-    daemon = Daemon(configuration.load(config, set or ()))
+    found = configuration.load(config, set or ())
+    options.log_as_chosen(found.session.log, found.session.log_rate)
+    daemon = Daemon(found)
     daemon.recorder.start(out)
     code = options.play(daemon, seconds)
     done = daemon.recorder.last

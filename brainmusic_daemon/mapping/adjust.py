@@ -40,10 +40,13 @@ class Adjustments:
             },
         }
 
-    def share(self, control: str) -> float:
-        """Return by how much a share of the control's range grows on the way (negative: turned round)."""
-        shaping = self.shapings.get(control)
-        return 1.0 if shaping is None else shaping.slope
+    def shares(self, controls: Sequence[Control]) -> dict[str, float]:
+        """Return control → by how much a share of its range grows on the way (negative: turned round)."""
+        return {
+            control.name: self.shapings[control.name].share(control)
+            for control in controls
+            if control.name in self.shapings
+        }
 
 
 def read(table: Any, where: str) -> Adjustments:

@@ -100,6 +100,9 @@ class Neural:
             found = terms.match(self.features, names, None, 0.0, self._who, "export one for this headset")
             network, told = torchscript.load(self.files[0], len(self.features), len(self.drives))
             self._output, self._moved = _scripted(network, self.features, self._scale())
+            if told:  # what remembers must not be asked what would be if: it would remember that, too
+                nothing = np.zeros((len(self.features), len(self.drives)))
+                self._moved = lambda x: nothing
             used: Sequence[str] = self.features
         else:
             found = terms.match(self.learned.features, names, self.learned.influence, self.tolerate, self._who)

@@ -52,7 +52,7 @@ class Seat:
         self._worker: Worker[Features, Values] | None = None
         self._explainer: Worker[Features, Mapping[tuple[str, str], float]] | None = None
         self._explaining = threading.Lock()  # the status, the page and OSC may ask at the same moment
-        self._reshape = adjustments.functions(self.controls)
+        self._reshape, self._grown = adjustments.functions(self.controls), adjustments.shares(self.controls)
         self._limits = [
             (c.name, c.low - _ROUNDING * (c.high - c.low), c.high + _ROUNDING * (c.high - c.low), c)
             for c in self.controls
@@ -122,7 +122,7 @@ class Seat:
         """Take up other adjustments of the same mapper; the tick's, between two calls of `map`."""
         self.adjustments = adjustments
         self.smoothing = adjustments.smoothing(self.controls, getattr(self.mapper, "smoothing", {}))
-        self._reshape = adjustments.functions(self.controls)
+        self._reshape, self._grown = adjustments.functions(self.controls), adjustments.shares(self.controls)
 
     def _checked(self, values: Values) -> Values:
         try:
@@ -151,7 +151,8 @@ class Seat:
                     shares = self._explainer.call(features, EXPLAIN_S)
             if isinstance(shares, Late):
                 return {}
-            return {key: share * self.adjustments.share(key[1]) for key, share in shares.items()}
+            grown = self._grown
+            return {key: share * grown.get(key[1], 1.0) for key, share in shares.items()}
         except BaseException as error:  # noqa: BLE001 - an explanation is never worth the music
             _log.debug("%s cannot explain: %s", self.name, told(error, self.files))
             return {}

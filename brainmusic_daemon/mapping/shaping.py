@@ -79,6 +79,11 @@ class Shaping(Bend):
         """Return whether `function` is anything but the identity."""
         return self.output is not None or self.gain != 1 or self.offset != 0 or self.invert
 
+    def share(self, control: Control) -> float:
+        """Return by how much a share of the control's range grows on the way; 0 where it is frozen."""
+        first, last = self.output or (control.low, control.high)
+        return 0.0 if self.freeze else self.slope * (last - first) / (control.high - control.low)
+
     def function(self, control: Control) -> Callable[[float], float]:
         """Return the way from a value of `control`, in its unit, to the one that goes on, in its unit and range."""
         low, span = control.low, control.high - control.low
@@ -97,7 +102,7 @@ class Shaping(Bend):
             time_s=usual.time_s if self.smooth_s is None else self.smooth_s,
             slew=usual.slew if self.slew is None else self.slew,
             dead_zone=usual.dead_zone if self.dead_zone is None else self.dead_zone,
-            freeze=self.freeze or usual.freeze,
+            freeze=self.freeze if "freeze" in self.model_fields_set else usual.freeze,
             kind=usual.kind if self.kind is None else self.kind,
             agility=usual.agility if self.agility is None else self.agility,
             acceleration=usual.acceleration if self.acceleration is None else self.acceleration,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
@@ -27,7 +28,7 @@ from brainmusic_daemon.outputs.osc_encoding import (
     message,
     ntp,
 )
-from brainmusic_daemon.outputs.osc_target import Target, parse_target
+from brainmusic_daemon.outputs.osc_target import Target, look_for, parse_target
 from brainmusic_daemon.outputs.schedule import Schedule
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Osc:
     _said: set[str] = field(default_factory=set, init=False)  # a headset that comes and goes is no news
     _silent: bool = field(default=False, init=False)
     _is_open: bool = field(default=False, init=False)
+    _closing: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _clock: Clock | None = field(default=None, init=False)
     _unix: float = field(default=0.0, init=False)  # Unix time of session time 0, s
     _schedule: Schedule | None = field(default=None, init=False)  # made with the first note that is not due yet
@@ -95,11 +97,12 @@ class Osc:
         self.close()
         self._encoder = make_encoder(self.dialect, self.features, self.controls, self.rate_hz, self.heartbeat_s)
         self._packets = None
-        found, problems = [], []
+        found, problems, unknown = [], [], []
         for target in dict.fromkeys(self.targets):
             try:
                 found.append(Target(target))
             except OSError as error:
+                unknown.append(target)
                 host, _ = parse_target(target)
                 problems.append(f"OSC target '{target}': the host '{host}' is not known ({error.strerror or error})")
         if not found:
@@ -108,6 +111,12 @@ class Osc:
             _log.warning("%s; the other targets go on", problem)
         self._clock, self._unix = clock, unix_of_zero(clock)
         self._targets, self._is_open = found, True
+        self._closing = threading.Event()
+        if unknown and not isinstance(clock, VirtualClock):
+            look_for(unknown, self._closing, self._add)
+
+    def _add(self, target: Target) -> None:
+        self._targets = [*self._targets, target]  # replaced as a whole: the tick reads it
 
     def send(self, frame: Frame) -> None:
         """Send this tick.  Errors are counted per target."""
@@ -195,6 +204,7 @@ class Osc:
             self._schedule = None
         self.say("/brainmusic/state", [STOPPED])  # what sounds there without an end can fall silent
         self._is_open = False
+        self._closing.set()
         for target in self._targets:
             target.close()
 

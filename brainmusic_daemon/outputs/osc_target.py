@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import random
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.outputs.osc_encoding import Packet
 
 RECONNECT_S = 1.0
+LOOK_S = (2.0, 30.0)  # first and longest pause between two looks for a host that is not known
+
+_log = logging.getLogger(__name__)
 
 
 def parse_target(target: str) -> tuple[str, int]:
@@ -104,3 +110,25 @@ class Target:
             made.close()
             raise
         self._socket = made
+
+
+def look_for(unknown: Sequence[str], closing: threading.Event, found: Callable[[Target], None]) -> None:
+    """Ask, in a thread of its own, for hosts that were not known, until they are: a tablet may be switched on last."""
+
+    def look() -> None:
+        left, pause = [*unknown], LOOK_S[0]
+        while left and not closing.wait(pause * random.uniform(0.8, 1.0)):
+            pause = min(2.0 * pause, LOOK_S[1])
+            for name in [*left]:
+                try:
+                    made = Target(name)
+                except OSError:
+                    continue
+                left.remove(name)
+                if closing.is_set():
+                    made.close()
+                    return
+                found(made)
+                _log.info("OSC target '%s' is known now", name)
+
+    threading.Thread(target=look, name="osc-names", daemon=True).start()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from brainmusic_daemon import choice
+from brainmusic_daemon import config as configuration
 from brainmusic_daemon.choice import Choice
 from brainmusic_daemon.mapping.seat import Fault, Seat
 from brainmusic_daemon.music import preset as presets
@@ -37,7 +37,7 @@ class Installer:
         said = []
         preset = None
         if (step.preset, step.seed) != (now.preset, now.seed):
-            preset = presets.load(_beside(step.preset, session.config.folder))
+            preset = presets.load(configuration.beside(step.preset, session.config.folder))
             said.append(f"preset '{step.preset}' plays")
         if step.table is not now.table or step.origin in ANEW:
             made = bounded(lambda: choice.make(step.name, step.table, step.folder), f"loading '{step.name}'")
@@ -88,9 +88,3 @@ class Installer:
         for remark in seat.remarks:
             _log.warning("%s: %s", made.name, remark)
         return seat
-
-
-def _beside(name: str, folder: Path | None) -> str:
-    """Return the preset's file beside the configuration where it lies there, else `name`."""
-    found = folder / name if folder is not None else None
-    return str(found) if found is not None and found.is_file() else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from brainmusic_daemon.learning.group import Group
 from brainmusic_daemon.service.listening import listen
 
 Progress = Callable[[float, float], None]
+
+_TWICE = "what is there twice would be tested on what it was learned from, and count double; give it once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ def parse(text: str) -> Item:
 
 def read(items: Sequence[Item], config: Config, stop: threading.Event | None, progress: Progress) -> list[Group]:
     """Return one group per file, and one per person for recordings that stand for something."""
+    _once(items)
     groups: list[Group] = []
     together: dict[str, list[tuple[Path, Mapping[str, float]]]] = {}
     for item in items:
@@ -81,7 +85,21 @@ def read(items: Sequence[Item], config: Config, stop: threading.Event | None, pr
     for person, recordings in together.items():
         groups.append(listen(config, recordings, person, stop=stop, progress=part))
         part(0.0, 1.0)
+    told: dict[bytes, str] = {}
+    for group in groups:
+        before = told.setdefault(hashlib.sha256(group.values.tobytes()).digest(), group.name)
+        if before is not group.name and len(group):
+            raise ConfigError(f"{group.name} holds the same as {before}: {_TWICE}")
     return groups
+
+
+def _once(items: Sequence[Item]) -> None:
+    """Raise ConfigError where a file is named twice."""
+    paths = [item.path.resolve() for item in items]
+    for number, item in enumerate(items):
+        if paths[number] in paths[:number]:
+            together = "say all that it stands for at once, FILE@control=value,control=value"
+            raise ConfigError(f"{item.path} is given twice: {together if item.targets else _TWICE}")
 
 
 def with_direct(group: Group, direct: Mapper, tick: float) -> Group:

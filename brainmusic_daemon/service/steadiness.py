@@ -17,10 +17,10 @@ from brainmusic_daemon.acquisition.simulator import Simulator
 from brainmusic_daemon.api import BrainmusicError, ConfigError, Control, EndOfStream, Features, FloatArray, Source
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
-from brainmusic_daemon.people import Person
 from brainmusic_daemon.mapping.adjust import Adjustments
 from brainmusic_daemon.mapping.seat import Budget, Fault, Seat
 from brainmusic_daemon.mapping.smoothing import Kind, Smoother, Smoothing
+from brainmusic_daemon.people import Person
 from brainmusic_daemon.service.session import Session, warm_up
 
 CAP = (

@@ -83,8 +83,8 @@ class Web:
         host, port = self._settings.host, self._settings.port
         made = None
         try:
-            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            made = socket.socket(family, kind)
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            made = socket.socket(family, kind, protocol)  # only where it is named does asyncio turn off Nagle's delay
             if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows would share the port otherwise
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
             else:

@@ -9,6 +9,8 @@ export class Head {
     const shape = JSON.stringify([sheet.channels, sheet.places]);
     if (shape === this.shape) return;
     this.shape = shape;
+    this.hidden = sheet.channels.length - sheet.traced;
+    this.traced = sheet.traced;
     const svg = $("head");
     svg.replaceChildren(
       vector("path", { class: "skull", d: "M-.17 -1.11 L0 -1.31 L.17 -1.11" }),
@@ -50,7 +52,7 @@ export class Head {
       } else mark.chip.className = `chip e-${kind(value)}`;
     }
     if (state === "lost") { say($("contact"), "no samples"); say($("faults"), "the headset is gone"); return; }
-    say($("contact"), quality.length ? `contact ${quality.length - bad.length} of ${quality.length}` : "");
+    say($("contact"), quality.length ? `contact ${quality.length - bad.length} of ${quality.length}${this.hidden ? `; the first ${this.traced} are drawn` : ""}` : "");
     say($("faults"), bad.length ? `look at ${bad.slice(0, MOST_NAMED).join(", ")}${bad.length > MOST_NAMED ? ` and ${bad.length - MOST_NAMED} more` : ""}` : quality.length ? "all electrodes are good" : "");
   }
 }

@@ -61,7 +61,7 @@ export class Traces {
     const { context, width, height } = brush($("traces"));
     if (!this.channels.length || this.next === null) return;
     this.fit();
-    const left = 46, n = this.channels.length, row = height / n, gain = (row * 0.85) / this.scale;
+    const left = 46, n = this.channels.length, row = height / n, gain = Math.max(row * 0.85, 20) / this.scale;
     const x = (at) => left + ((width - left) * at) / this.size;
     context.lineJoin = "round";
     context.font = `600 ${Math.min(12, Math.max(8, row * 0.7))}px system-ui, sans-serif`;
