@@ -1,4 +1,4 @@
-"""1, 2, 4, 8 and 16 simulated headsets into one daemon; length of a tick, missed ticks and processor time out.
+"""1 … 16 simulated headsets, then performers over LSL, into one daemon; its ticks and processor time out.
 
     scripts/bench --only headsets
 
@@ -9,16 +9,20 @@ no sound, which has its own thread and does not depend on the number of headsets
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
-from benchmarks.common import Options, Row, child
+from benchmarks.common import CHECKOUT, Options, Row, child, lsl_environment, started
 
 COUNTS = (1, 2, 4, 8, 16)
+PERFORMERS = (2, 6)  # liblsl's range of ports holds no more streams than that on one machine
 SETTLE_S = 6.0  # imports, compiled code, the first windows, learning the first ranges
 SECONDS = 20.0
 
@@ -47,20 +51,61 @@ def measure(options: Options) -> list[Row]:
     more = COUNTS[-1] - COUNTS[0]
     tick, cpu, mb = ((last[key] - first[key]) / more for key in ("p50_ms", "cpu", "mb"))
     text = f"{tick:.2f} ms of a tick, {cpu:.1f} % of one core (its simulation included), {mb:.1f} MB"
-    return [*rows, Row("each further headset", "stated", text, None, {"tick_ms": tick, "cpu": cpu, "mb": mb})]
+    rows.append(Row("each further headset", "stated", text, None, {"tick_ms": tick, "cpu": cpu, "mb": mb}))
+    with lsl_environment() as env:
+        found = {count: _conducted(count, seconds, env) for count in PERFORMERS}
+    few, many = (found[count] for count in PERFORMERS)
+    more = PERFORMERS[-1] - PERFORMERS[0]
+    tick, cpu = ((many[key] - few[key]) / more for key in ("p50_ms", "cpu"))
+    text = (
+        f"{tick:.2f} ms of a tick, {cpu:.1f} % of one core; with {PERFORMERS[-1]} of them a tick takes "
+        f"{many['p50_ms']:.2f} ms (99 %: {many['p99_ms']:.2f}), {many['missed']} of "
+        f"{many['ticks'] + many['missed']} missed; {many['features']} features"
+    )
+    return [*rows, Row("a conductor: each further performer, over LSL on one machine", "stated", text, None, many)]
 
 
-def run(count: int, seconds: float) -> dict[str, Any]:
-    """Run a daemon with so many headsets in this process."""
+def _conducted(count: int, seconds: float, env: Mapping[str, str]) -> dict[str, Any]:
+    path = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "scripts")])
+    command = [sys.executable, "-m", "benchmarks.headsets", "publish", str(count)]
+    with started(command, {**env, "PYTHONPATH": path}):
+        return dict(child("headsets", count, seconds, "performers", env=env))
+
+
+def publish(count: int) -> None:
+    """Publish the features of so many performers, as their daemons would, until the process is ended."""
+    from brainmusic_daemon.api import StreamInfo
+    from brainmusic_daemon.clock import WallClock
+    from brainmusic_daemon.outputs.lsl import Lsl
+    from tests.frames import TICK_S, make_frame
+
+    clock = WallClock()
+    outputs = [Lsl(name=f"performer {number}", controls=[]) for number in range(count)]
+    for output in outputs:
+        output.open(clock, StreamInfo("", (), 0.0))
+    frames = [make_frame(number) for number in range(50)]
+    number = 0
+    while True:
+        number += 1
+        clock.wait_until(number * TICK_S)
+        frame = replace(frames[number % len(frames)], time=number * TICK_S)
+        for output in outputs:
+            output.send(frame)
+
+
+def run(count: int, seconds: float, kind: str = "headsets") -> dict[str, Any]:
+    """Run a daemon with so many headsets, or performers, in this process."""
     from brainmusic_daemon import config
     from brainmusic_daemon.service.daemon import Daemon
     from brainmusic_daemon.service.metrics import Histogram
 
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # never read: what does not fit is dropped
     listener.bind(("127.0.0.1", 0))
+    headsets = [{"kind": "simulator", "seed": number + 1} for number in range(count)]
+    performers = [{"kind": "performer", "stream": f"performer {number} features"} for number in range(count)]
     tables: dict[str, Any] = {
         "session": {"name": f"bench-{count}", "status": False},
-        "source": [{"kind": "simulator", "seed": number + 1} for number in range(count)],
+        "source": performers if kind == "performers" else headsets,
         "output": {"osc": {"targets": [f"127.0.0.1:{listener.getsockname()[1]}"]}},
         "web": {"enabled": False},
         "control": {"enabled": False},
@@ -73,7 +118,7 @@ def run(count: int, seconds: float) -> dict[str, Any]:
         until = time.monotonic() + 60
         while not daemon.session.attached and time.monotonic() < until:
             time.sleep(0.05)
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S if kind == "headsets" else 2 * SETTLE_S)  # to be found takes a while
         before, begun, spent = daemon.ticker.counters(), time.perf_counter(), time.process_time()
         daemon.ticker.duration, daemon.ticker.lateness = Histogram(), Histogram()
         time.sleep(seconds)
@@ -105,4 +150,7 @@ def _megabytes() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(int(sys.argv[1]), float(sys.argv[2]))))
+    if sys.argv[1] == "publish":
+        publish(int(sys.argv[2]))
+    else:
+        print(json.dumps(run(int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:])))
