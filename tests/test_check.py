@@ -243,6 +243,14 @@ def test_the_rise_of_other_kinds_is_measured() -> None:
     assert "critical 1 s" in text(described(routes={"tempo": route}))
 
 
+def test_what_an_adjustment_does_to_a_control_is_told() -> None:
+    table = {"kind": "linear", "adjust": {"reverb": {"output": [0.3, 0.9], "invert": True, "gain": 2.0}}}
+    found = describe.describe(config.resolve({"mapper": table, "output": {}}))
+    drive = next(drive for drive in found.drives if drive.control.name == "reverb")
+    assert drive.output == (0.9, 0.3) and drive.shape == "gain 2" and drive.source.startswith("0.45 + 0.5 alpha")
+    assert "0.9 to 0.3" in text(found)
+
+
 def test_adjustments_of_a_mapper_count() -> None:
     found = described(adjust={"tempo": {"smooth_s": 3.0}})
     assert next(drive for drive in found.drives if drive.control.name == "tempo").smoothing.time_s == 3.0

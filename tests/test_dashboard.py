@@ -119,6 +119,7 @@ def test_the_last_lines_of_the_log_are_kept() -> None:
         for number in range(KEPT + 50):
             log.info("line %d", number)
         log.warning("x" * 2 * MOST_TEXT)
+        logging.getLogger("brainmusic_daemon.service.screen").warning("5 s good: …")  # the status is no news
         book.handle(logging.LogRecord("", logging.INFO, "", 0, "%d", ("no number",), None))  # left out
     finally:
         book.stop()

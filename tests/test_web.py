@@ -322,7 +322,8 @@ def test_a_flood_is_dammed(served: Daemon) -> None:
 def test_a_tab_that_never_reads_holds_up_nobody(served: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(viewer, "STUCK_S", 1.0)
     monkeypatch.setattr(viewer.Viewer, "pace", lambda self: None)
-    before = {thread.name for thread in threading.enumerate()}
+    before, (looking,) = {thread.name for thread in threading.enumerate()}, _hubs(served)
+    wait_for(lambda: not looking.counters()["viewers"], 10, "for those before to have left")
     with page(served) as watching, socket.create_connection(("127.0.0.1", served.web.port)) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -332,8 +333,7 @@ def test_a_tab_that_never_reads_holds_up_nobody(served: Daemon, monkeypatch: pyt
         assert b"101" in lazy.recv(200)
         lazy.sendall(b"\x81\x82\x00\x00\x00\x00{}")
         until(watching, "now")
-        looking = next(made for made in _hubs(served) if len(made._viewers) == 2)
-        assert looking.counters()["viewers"] == 2
+        wait_for(lambda: looking.counters()["viewers"] == 2, 10, "for the lazy one")
         # It takes a while until the system's buffers are full: sheets are large, and must be sent.
         begin = time.monotonic()
         for number in range(4_000):

@@ -14,7 +14,7 @@ from brainmusic_daemon.features import delays, kernels
 from brainmusic_daemon.features.delays import Promise
 from brainmusic_daemon.features.pairs import GROUP
 from brainmusic_daemon.mapping.expression import nearest
-from brainmusic_daemon.mapping.route import Route
+from brainmusic_daemon.mapping.route import Route, Shaping
 from brainmusic_daemon.mapping.smoothing import Smoothing
 from brainmusic_daemon.service import steadiness
 
@@ -71,6 +71,7 @@ def describe(config: Config) -> Description:
             routes.get(control.name),
             smoothing.get(control.name, Smoothing()),
             formulas.get(control.name, ""),
+            config.choice.adjustments.shapings.get(control.name, Shaping.model_validate({})),
         )
         for control in config.mapper.controls
     )
@@ -168,19 +169,21 @@ def rise_of(control: Control, smoothing: Smoothing, output: tuple[float, float])
     return last - first
 
 
-def _drive(control: Control, route: Route | None, smoothing: Smoothing, formula: str) -> Drive:
+def _drive(control: Control, route: Route | None, smoothing: Smoothing, formula: str, adjusted: Shaping) -> Drive:
+    """`adjusted` is what is done to the values of a mapper that has no routes."""
+    bend: Route | Shaping = route or adjusted
     slew = control.slew if smoothing.slew is None else smoothing.slew
-    output = (control.low, control.high) if route is None else route.output
+    output = bend.output or (control.low, control.high)
     rise = 1000 * rise_of(control, smoothing, output)
-    if route is None:
-        return Drive(control, formula, (0.0, 1.0), output, "", smoothing, slew, rise)
-    if route.invert:
+    if bend.invert:
         output = output[::-1]
-    bends = [route.curve if route.amount is None else f"{route.curve} {route.amount:g}"]
-    if route.gain != 1:
-        bends.append(f"gain {route.gain:g}")
-    if route.offset:
-        bends.append(f"offset {route.offset:+g}")
+    bends = [] if route is None else [route.curve if route.amount is None else f"{route.curve} {route.amount:g}"]
+    if bend.gain != 1:
+        bends.append(f"gain {bend.gain:g}")
+    if bend.offset:
+        bends.append(f"offset {bend.offset:+g}")
+    if route is None:
+        return Drive(control, formula, (0.0, 1.0), output, ", ".join(bends), smoothing, slew, rise)
     return Drive(control, route.source, route.input, output, ", ".join(bends), smoothing, slew, rise)
 
 

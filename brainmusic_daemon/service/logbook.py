@@ -11,6 +11,7 @@ from itertools import count
 KEPT = 200
 MOST_TEXT = 500  # characters of a line
 _LOGGER = "brainmusic_daemon"
+_NOT_NEWS = "brainmusic_daemon.service.screen"  # the status, every five seconds: who reads this has a better one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class LogBook(logging.Handler):
         logging.getLogger(_LOGGER).removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == _NOT_NEWS:
+            return
         try:
             text = record.getMessage()[:MOST_TEXT]
             if record.exc_info and record.exc_info[0] is not None:

@@ -40,7 +40,7 @@ class Web:
         self._daemon, self._settings = daemon, daemon.config.web
         wide = self._settings.beyond_loopback and not self._settings.token
         self.token = secrets.token_urlsafe(12) if wide else self._settings.token  # empty: none is asked for
-        self.guard = Guard(self.token, self._settings.hosts)
+        self.guard = Guard(self.token, [*self._settings.hosts, self._settings.host])
         self.port = 0  # that it listens at; 0: at none
         self._socket: socket.socket | None = None
         self._server: Any = None

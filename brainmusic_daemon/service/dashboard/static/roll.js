@@ -55,13 +55,16 @@ export class Roll {
       context.fill();
     }
     context.globalAlpha = 1;
+    let free = 0;
     for (const { name, time } of this.events) {
       const at = x(time);
       context.strokeStyle = context.fillStyle = colour("warn");
       context.setLineDash([2, 4]);
       context.beginPath(); context.moveTo(at, 0); context.lineTo(at, height); context.stroke();
       context.setLineDash([]);
-      context.fillText(name.replaceAll("_", " "), Math.min(at + 4, width - 60), 8);
+      if (at < free) continue; // a word over a word says nothing
+      context.fillText(name.replaceAll("_", " "), Math.min(at + 4, width - 64), 8);
+      free = at + 70;
     }
     context.strokeStyle = colour("edge");
     context.lineWidth = 1;
