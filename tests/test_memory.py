@@ -13,8 +13,8 @@ import pytest
 
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon.music import preset as presets
-from brainmusic_daemon.service import memory
-from brainmusic_daemon.service.memory import Kept
+from brainmusic_daemon.service import kept as memory
+from brainmusic_daemon.service.kept import Kept
 from tests import daemons
 from tests.daemons import shell
 from tests.receivers import wait_for
@@ -69,7 +69,7 @@ def test_a_broken_file_is_told_and_left_aside(text: str, file: Path, caplog: pyt
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, encoding="utf-8")
     config = configuration.load(file, ["session.name=broken"])
-    with caplog.at_level("INFO", logger="brainmusic_daemon.service.memory"):
+    with caplog.at_level("INFO", logger="brainmusic_daemon.service.kept"):
         assert memory.recall(config) == (config, None)
     assert "not taken up" in caplog.text and str(place) in caplog.text
 
@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_told_and_left_aside(
 ) -> None:
     memory.write(replace(kept(file), **change))  # type: ignore[arg-type]
     config = configuration.load(file, ["session.name=kept"])
-    with caplog.at_level("INFO", logger="brainmusic_daemon.service.memory"):
+    with caplog.at_level("INFO", logger="brainmusic_daemon.service.kept"):
         assert memory.recall(config) == (config, None)
     assert said in caplog.text
 

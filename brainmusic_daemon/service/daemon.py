@@ -12,7 +12,6 @@ from brainmusic_daemon.acquisition.supervisor import SourceState
 from brainmusic_daemon.api import SourceLost, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
-from brainmusic_daemon.service import memory
 from brainmusic_daemon.service.advertise import advertiser
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.battery import Battery
@@ -20,6 +19,7 @@ from brainmusic_daemon.service.control import Control
 from brainmusic_daemon.service.control_osc import ControlOsc
 from brainmusic_daemon.service.control_socket import ControlSocket
 from brainmusic_daemon.service.host import OutputHost, lost_for_good
+from brainmusic_daemon.service.kept import recall
 from brainmusic_daemon.service.logbook import LogBook
 from brainmusic_daemon.service.mappers import Mappers
 from brainmusic_daemon.service.memory import Memory
@@ -45,7 +45,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         kept = None
         if config.session.resume:
-            config, kept = memory.recall(config)
+            config, kept = recall(config)
         self.config = config
         self.clock = WallClock()
         self.session = Session(config, self.clock)

@@ -10,7 +10,7 @@ from brainmusic_daemon.api import BrainmusicError, Features
 from brainmusic_daemon.mapping.guard import Late, Worker
 from brainmusic_daemon.mapping.seat import Fault, Seat
 
-PATIENCE_S = 20.0  # with loading and preparing: large models take their time
+PATIENCE_S = 10.0  # with loading, preparing and trying: large libraries take their time
 TRIAL_S = 5.0  # with mapping what was played: an endless loop competes with the tick for the interpreter
 _SLICE_S = 0.002  # of work at a stretch: the tick is more urgent
 _PAUSE_S = 0.001

@@ -33,7 +33,8 @@ fade_s = 0
 def measure(options: Options) -> list[Row]:
     runs = [killed() for _ in range(options.runs)]
     seconds = [run["sound"] for run in runs]
-    births = child("restart", 100 if options.runs > 2 else 15)
+    with tempfile.TemporaryDirectory() as folder:
+        births = child("restart", 100 if options.runs > 2 else 15, env={**os.environ, "XDG_STATE_HOME": folder})
     return [
         Row(
             f"kill -9, restart with --resume, to sound again: mapper, scene, knobs as they were, {len(runs)} runs",
@@ -47,9 +48,10 @@ def measure(options: Options) -> list[Row]:
         Row(
             f"headset killed and reborn {births['births']} times during a run",
             "rests and returns within 1 s; no leak, no thread left",
-            f"rests after {births['rest_median_s']:.2f} s (longest {births['rest_max_s']:.2f}), returns after "
-            f"{births['return_median_s']:.2f} s (longest {births['return_max_s']:.2f}); "
-            f"threads {births['threads']:+d}, open files {births['files']:+d}, memory {births['kilobytes']:+.0f} kB between the 10th and the last",
+            f"rests after {births['rest_median_s']:.2f} s (longest {births['rest_max_s']:.2f}), "
+            f"returns after {births['return_median_s']:.2f} s (longest {births['return_max_s']:.2f}); "
+            f"threads {births['threads']:+d}, open files {births['files']:+d}, "
+            f"memory {births['kilobytes']:+.0f} kB between the 10th and the last",
             births["rest_max_s"] < 1.0
             and births["return_max_s"] < 1.0
             and births["threads"] <= 0
