@@ -76,4 +76,4 @@ class Beside:
         """Return the last line of its error stream."""
         self._said.seek(0)
         lines = [line.strip() for line in self._said.read().splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else f"it said nothing, exit code {self._process.poll()}"
