@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from brainmusic_daemon import registry
+from brainmusic_daemon import people, registry
 from brainmusic_daemon.api import ConfigError, Mapper, Output, Source
+from brainmusic_daemon.people import Person
 from brainmusic_daemon.sections import (
     SECTIONS,
     ArtifactsConfig,
@@ -49,7 +50,7 @@ class Config:
     web: WebConfig
     learn: LearnConfig
     preset: Preset  # the one that `music` names
-    source: Source
+    source: Source  # the only one, or the first
     choice: Choice  # of the mapper
     fallback: Mapper  # plays whenever the chosen one cannot
     scenes: Mapping[str, SceneConfig]
@@ -58,6 +59,7 @@ class Config:
     tables: Mapping[str, Any]  # the merged TOML, for `check` and for what is made anew
     profile: Profile | None = None  # of the person, where one is named
     overrides: tuple[str, ...] = ()  # of the command line
+    people: tuple[Person, ...] = ()  # whose headsets, where there are several
 
     @property
     def mapper(self) -> Mapper:
@@ -125,7 +127,9 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
     ]
     sections = {name: _section(name, model, tables.get(name, {}), problems) for name, model in SECTIONS.items()}
     problems += _derived_problems(tables.get("features", {}))
-    source = _plugin("source", "source", tables.get("source", {"kind": "simulator"}), problems)
+    source, person, several = people.read(
+        tables.get("source", {"kind": "simulator"}), _feature_names(sections["features"]), problems
+    )
     chosen = _choice("mapper", tables.get("mapper", {}), origin, problems)
     fallback = _choice("fallback", tables.get("fallback", {}), origin, problems)
     scenes = _scenes(tables.get("scene", {}), origin, problems)
@@ -144,15 +148,9 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
             elif not enabled:
                 continue
         outputs[name] = _plugin("output", where, table, problems)
-    problems += _shared_files({"source": source} | {f"output.{name}": output for name, output in outputs.items()})
-    profile = None
-    if sections["session"] is not None and sections["session"].profile:
-        from brainmusic_daemon.features import profile_file
-
-        try:
-            profile = profile_file.load(sections["session"].profile)
-        except ConfigError as error:
-            problems.append(("session.profile", str(error)))
+    sources: dict[str, Any] = {f"source.{one.name}": one.source for one in several} or {"source": source}
+    problems += _shared_files(sources | {f"output.{name}": output for name, output in outputs.items()})
+    profile = _profile(sections["session"].profile, person, several, problems) if sections["session"] else None
     from brainmusic_daemon.music import preset as presets
 
     preset = None
@@ -165,7 +163,7 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         lines = "\n".join(f"  {place}: {message}" for place, message in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{count} in {origin or 'the configuration'}:\n{lines}")
-    assert preset is not None
+    assert preset is not None and source is not None
     assert chosen is not None and fallback is not None
     config = Config(
         **sections,
@@ -177,8 +175,32 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         outputs=outputs,
         origin=origin,
         tables=tables,
+        people=several,
     )
     return personal(config, profile) if profile is not None else config
+
+
+def _profile(named: str, person: str, several: Sequence[Person], problems: list[tuple[str, str]]) -> Profile | None:
+    """Return the profile that the session names, else that of whoever wears the only headset, where there is one."""
+    from brainmusic_daemon.features import profile_file
+
+    if named and several:
+        if named in (one.name for one in several):
+            return None
+        whose = ", ".join(one.name for one in several)
+        problems.append(("session.profile", f"is for one headset; with several, each takes its person's own: {whose}"))
+        return None
+    name = named or (person if person and person in profile_file.known() else "")
+    try:
+        return profile_file.load(name) if name else None
+    except ConfigError as error:
+        problems.append(("session.profile", str(error)))
+        return None
+
+
+def _feature_names(section: FeaturesConfig | None) -> list[str]:
+    """Return words that features are called by already, so that no person is."""
+    return [*registry.names("feature"), *(section.bands if section is not None else ())]
 
 
 def _shared_files(plugins: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -189,7 +211,7 @@ def _shared_files(plugins: Mapping[str, Any]) -> list[tuple[str, str]]:
         path = getattr(made, "path", None)
         if path:
             file = Path(path).expanduser().resolve()
-            if file in taken:
+            if file in taken and not (where.startswith("source") and taken[file].startswith("source")):
                 problems.append((f"{where}.path", f"is the file of {taken[file]} too: {path}"))
             taken[file] = where
     return problems
@@ -200,6 +222,43 @@ def personal(config: Config, profile: Profile) -> Config:
     set_by_hand = "bands" in config.tables.get("features", {})
     bands = config.features.bands if set_by_hand else {**config.features.bands, **profile.bands}
     return replace(config, profile=profile, features=config.features.model_copy(update={"bands": bands}))
+
+
+def of(config: Config, person: Person) -> Config:
+    """Return `config` as it is for one of several persons."""
+    one = replace(config, source=person.source, people=())
+    return personal(one, person.profile) if person.profile is not None else one
+
+
+def stranger(config: Config) -> Config:
+    """Return `config` without what is known of the person whose headset it is."""
+    source = config.tables.get("source")
+    if config.profile is None or not isinstance(source, Mapping):
+        return config
+    tables = {**config.tables, "source": {key: value for key, value in source.items() if key != "person"}}
+    return replace(resolve(tables, config.origin), overrides=config.overrides)
+
+
+def alone(config: Config, name: str) -> Config:
+    """Return `config` with the headset of one person only, where it has several; known by its profile if that is named.
+
+    Raises ConfigError.
+    """
+    if not config.people:
+        return config
+    for person in config.people:
+        if person.name == name:
+            one = replace(config, source=person.source, people=())
+            if config.session.profile != name:
+                return one
+            from brainmusic_daemon.features import profile_file
+
+            return personal(one, person.profile or profile_file.load(name))
+    names = [person.name for person in config.people]
+    raise ConfigError(
+        f"{config.origin or 'the configuration'} has {len(names)} headsets, and none is {name}'s"
+        f"{registry.did_you_mean(name, names)}: one person at a time, by the name that its [[source]] gives"
+    )
 
 
 def locate(file: str | Path | None) -> Path:
@@ -227,11 +286,13 @@ def _override(tables: dict[str, Any], text: str) -> None:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()  # a bare word is a string: --set source.kind=lsl
-    at = tables
+    at: Any = tables
     for part in parts[:-1]:
-        at = at.setdefault(part, {})
-        if not isinstance(at, dict):
+        at = people.table_of(at, part) if isinstance(at, list) else at.setdefault(part, {})
+        if not isinstance(at, dict) and not (part == "source" and people.are_tables(at)):
             raise ConfigError(f"--set {text!r}: '{part}' is a value, not a table")
+    if isinstance(at, list):
+        raise people.whose(at, parts[-1])
     at[parts[-1]] = parsed
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from brainmusic_daemon import registry
-from brainmusic_daemon.api import Controls, Features, Frame, State, StreamInfo, Window
+from brainmusic_daemon.api import Controls, Features, Frame, State, StreamInfo
 from brainmusic_daemon.choice import Choice
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank
+from brainmusic_daemon.features.together import Bank
 from brainmusic_daemon.mapping.adjust import Adjustments
 from brainmusic_daemon.mapping.host import Host
 from brainmusic_daemon.mapping.seat import Budget, Seat
@@ -30,11 +33,21 @@ def derived(chosen: FeaturesConfig) -> dict[str, bank.Feature]:
     }
 
 
+def _nothing(time: float) -> Features:
+    empty = np.zeros(0)
+    return Features(time, -math.inf, (), empty, {}, (), empty, State.LOST)
+
+
+def listening(info: StreamInfo, config: Config) -> bank.FeatureBank:
+    """Return the bank for one headset: designs its kernels.  Some ms; not for the tick."""
+    return bank.build(info, config, derived(config.features))
+
+
 class Pipeline:
     """Turns the newest window into what the outputs are handed.
 
-    Made once per session; `prepare` is called for every headset that comes (other channels, another rate).  The same
-    windows at the same times give the same frames, to the last bit.
+    Made once per session; `prepare` is called for every headset that comes (other channels, another rate), for what
+    several persons share too.  The same windows at the same times give the same frames, to the last bit.
     """
 
     def __init__(self, config: Config, live: bool = False) -> None:
@@ -44,7 +57,7 @@ class Pipeline:
         fallback = Seat("the fallback", config.fallback, Adjustments(), Budget(watch=False))
         self.host = Host(self.seat(config.choice), fallback, config.tick)
         self.score = Score(config.preset, config.music.seed, config.tick)
-        self.bank: bank.FeatureBank | None = None
+        self.bank: Bank | None = None
         self._next: deque[tuple[Preset, int]] = deque(maxlen=1)  # to be played from the next tick on
         self._number = 0
 
@@ -52,9 +65,9 @@ class Pipeline:
         """Return a mapper's seat, to be prepared, tried, and installed in `host`."""
         return Seat(choice.name, choice.mapper, choice.adjustments, self.budget)
 
-    def prepare(self, info: StreamInfo) -> None:
-        """Get ready for a stream: design its kernels, start its baseline anew.  Some ms; not for the tick."""
-        made = bank.build(info, self.config, derived(self.config.features))
+    def prepare(self, heard: StreamInfo | Bank) -> None:
+        """Get ready for a headset, or for what listens to it: prepare the mappers.  Some ms; not for the tick."""
+        made = listening(heard, self.config) if isinstance(heard, StreamInfo) else heard
         self.host.prepare(made.names)
         made.remarks += self.host.playing.remarks
         self.bank = made  # last: from here on a tick uses it
@@ -71,33 +84,35 @@ class Pipeline:
         remarks, self.bank.remarks = self.bank.remarks, []
         return remarks
 
-    @property
-    def n_taps(self) -> int:
-        """Length of the window that a tick needs, in samples."""
-        assert self.bank is not None
-        return self.bank.spectral.n_taps
+    def tick(self, time: float, window: Any, *, alive: Any) -> Frame:
+        """Return the frame that leaves at `time` (session seconds); `alive` False: the source is silent.
 
-    def tick(self, time: float, window: Window, *, alive: bool) -> Frame:
-        """Return the frame that leaves at `time` (session seconds); `alive` False: the source is silent."""
+        Of several persons, `window` and `alive` are sequences.
+        """
         assert self.bank is not None
         features = self.bank.update(time, window, alive=alive)
-        return self._frame(features, self.bank.gate.follow)
+        return self._frame(features, self.bank.follow)
+
+    def hold(self, time: float, before: Frame) -> Frame:
+        """Return a frame that goes on as `before`: the others play while one more headset is being prepared for."""
+        features = replace(before.features, time=time, state=State.HELD, events=())
+        return self._frame(features, 0.0 if self.bank is None else self.bank.follow, idle=True)
 
     def idle(self, time: float) -> Frame:
         """Return a frame at rest, without features: no headset has come yet."""
-        nothing = np.zeros(0)
-        return self._frame(Features(time, -math.inf, (), nothing, {}, (), nothing, State.LOST), follow=0.0)
+        return self._frame(_nothing(time), follow=0.0)
 
     def play(self, preset: Preset, seed: int) -> None:
         """Let another preset go on where this one stands, from the next tick on.  From any thread."""
         self._next.append((preset, seed))
 
-    def _frame(self, features: Features, follow: float) -> Frame:
-        """Map, glide towards rest by what the gate says, smooth, and play."""
+    def _frame(self, features: Features, follow: float, idle: bool = False) -> Frame:
+        """Map, glide towards rest by what the gate says, smooth, and play; `idle`: the mappers are being prepared."""
         if self._next:
             self.score = follow_on(self.score, *self._next.pop())
         held = features.state in (State.HELD, State.LOST, State.RESTING)
-        controls = Controls(features.time, self.host.step(features, follow, held))
+        asked = _nothing(features.time) if idle else features
+        controls = Controls(features.time, self.host.step(asked, follow, held))
         notes = self.score.advance(features.time, controls.values, follow)
         drone = self.score.drone(controls.values)
         host = self.host

@@ -58,7 +58,7 @@ def music(x: Samples, channels: tuple[str, ...] = CYTON, samplerate: float = FS)
     """Return the frames of every tick of x, with the bundled default configuration."""
     pipeline = Pipeline(configuration.load(overrides=["baseline.settle_s=5"]))
     pipeline.prepare(StreamInfo("test", channels, samplerate))
-    n = pipeline.n_taps
+    n = pipeline.bank.n_taps
     return [
         pipeline.tick(end / samplerate, window(x, end, n, samplerate), alive=True)
         for end in range(n, len(x) + 1, round(0.02 * samplerate))

@@ -73,8 +73,11 @@ class Acquisition:
         groups: Groups = no_groups,
         silence_s: float = 0.8,
         seed: int = 0,
+        person: str = "",
     ) -> None:
         """`window_s`: the longest window that will be asked for; `seed`: of the pauses' jitter.
+
+        `person`: who wears it, where several do: all that is told begins with the name.
 
         `channels`, `exclude` and the words that `groups` gives for some of them: see `selection.select`.
         """
@@ -88,6 +91,7 @@ class Acquisition:
         self._source, self._clock, self._window_s = source, clock, window_s
         self._channels, self._exclude, self._groups = tuple(channels), tuple(exclude), groups
         self._name = type(source).__module__.rpartition(".")[2]
+        self._whose = f"{person}: " if person else ""
         self._random = random.Random(seed)
         self._counts = dict.fromkeys((*COUNTERS, "reconnects"), 0)
         self._timeline: Timeline | None = None
@@ -150,22 +154,26 @@ class Acquisition:
 
     def start(self) -> None:
         """Start the acquisition thread."""
-        self._thread = threading.Thread(target=self._run, name="acquisition", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{self._whose}acquisition", daemon=True)
         self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Let the thread come to its end, without waiting for it."""
+        self._stopping.set()
 
     def stop(self, timeout: float = 2.0) -> None:
         """End the thread and close the source.  Idempotent, never raises.
 
         A source that blocks in `open` for longer than `timeout` seconds is left to end by itself.
         """
-        self._stopping.set()
+        self.ask_to_stop()
         thread = self._thread
         if thread is None:
             self._close()
         elif thread is not threading.current_thread():
             thread.join(timeout)
             if thread.is_alive():
-                log.warning("source '%s' does not let go; leaving it behind", self._name)
+                log.warning("%ssource '%s' does not let go; leaving it behind", self._whose, self._name)
 
     def pump(self) -> None:
         """Read all that there is until now; offline, before every tick.
@@ -289,7 +297,7 @@ class Acquisition:
             if not back:
                 for about in REMARKS:
                     if info.details.get(about):
-                        log.info("%s: %s", about, info.details[about])
+                        log.info("%s%s: %s", self._whose, about, info.details[about])
 
     def _lose(self, error: SourceLost) -> None:
         self._close()
@@ -299,8 +307,8 @@ class Acquisition:
         self._retry_at = self._clock.now() + pause * (1.0 + self._random.uniform(-BACKOFF_JITTER, 0.0))
         self.error = error
         if self.state is SourceState.LOST:
-            self.last_message = str(error)
-            log.debug("%s", error)
+            self.last_message = f"{self._whose}{error}"
+            log.debug("%s", self.last_message)
         else:
             self._tell(SourceState.LOST, str(error))
 
@@ -313,7 +321,9 @@ class Acquisition:
                 log.debug("closing source '%s'", self._name, exc_info=True)
 
     def _tell(self, state: SourceState, message: str) -> None:
+        message = f"{self._whose}{message}"
         self.state, self.last_message = state, message
-        # What fails for good is for the owner to say, once, with its exit code.
-        level = {SourceState.LOST: logging.WARNING, SourceState.FAILED: logging.DEBUG}.get(state, logging.INFO)
+        # What fails for good is for the owner to say, once, with its exit code; one of several ends nothing.
+        failed = logging.WARNING if self._whose else logging.DEBUG
+        level = {SourceState.LOST: logging.WARNING, SourceState.FAILED: failed}.get(state, logging.INFO)
         log.log(level, "%s", message)

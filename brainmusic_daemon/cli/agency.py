@@ -47,7 +47,7 @@ def agency(
 
     options.log_to_terminal(logging.INFO if not recording else logging.WARNING)
     profile_file.check_name(name)
-    resolved = configuration.load(config, [*(set or ()), f'session.profile="{name}"'])
+    resolved = configuration.alone(configuration.load(config, [*(set or ()), f'session.profile="{name}"']), name)
     controls = test.chosen(resolved, control or ())
     if recording:
         found = from_recordings(resolved, recording, control or ())

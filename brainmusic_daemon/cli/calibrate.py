@@ -48,7 +48,8 @@ def calibrate(
 
     options.log_to_terminal(logging.INFO if recording is None else logging.WARNING)
     profile_file.check_name(name)
-    resolved = configuration.load(config, [*(set or ()), 'session.profile=""'])  # the one to be made is not there yet
+    unknown = configuration.load(config, [*(set or ()), 'session.profile=""'])  # the one to be made is not there yet
+    resolved = configuration.stranger(configuration.alone(unknown, name))
     if closed_from is not None and recording is None:
         raise ConfigError("--closed-from needs --from: the recording with eyes open")
     with options.interruptible() as interrupted:

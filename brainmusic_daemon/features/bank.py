@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -88,6 +88,8 @@ class FeatureBank:
         self._ticks = 0
         self._share = 0.0  # of good channels
         self._n_channels = len(info.channels)
+        self.channels = setup.channels
+        self.phased = setup.band("alpha") is not None
         self._silent = np.zeros(len(info.channels))
         self._values: FloatArray = np.full(2 * self._n, 0.5)
         self._values[self._n :] = 0.0
@@ -121,6 +123,31 @@ class FeatureBank:
             state=state,
             events=tuple(self.spectral.analysis.events) if alive else (),
         )
+
+    @property
+    def n_taps(self) -> int:
+        """Return the length of the window that a tick needs, in samples."""
+        return self.spectral.n_taps
+
+    @property
+    def follow(self) -> float:
+        """Return the share by which the music follows, 0..1."""
+        return self.gate.follow
+
+    @property
+    def delays(self) -> Mapping[str, float]:
+        """Return the analysis delay of every band, s."""
+        return self.spectral.delays
+
+    @property
+    def moment(self) -> tuple[float, complex] | None:
+        """Return (session seconds, µV): the analytic alpha at the back of the head, else of all of it, as of now."""
+        column = self.setup.band("alpha")
+        if column is None:
+            return None
+        analysis, pool = self.spectral.analysis, self.setup.pool("occipital") or 0
+        value = complex(analysis.pooled_real[pool, column], analysis.pooled_imag[pool, column])
+        return analysis.window.time - self.setup.delays["alpha"], value
 
     def know(self, profile: Profile, info: StreamInfo, reference: str) -> None:
         """Start from a person's known ranges.  Raises ConfigError where the profile has nothing of this headset."""

@@ -46,7 +46,7 @@ def select(features: Features, patterns: Sequence[str]) -> tuple[list[str], list
     idle = []
     for pattern in patterns:
         if pattern == SUMMARY:
-            found = [name for name in features.names if _is_summary(name, features.channels)]
+            found = _summary(features)
         else:
             found = [name for name in features.names if name == pattern or fnmatchcase(name, pattern)]
         chosen |= dict.fromkeys(sorted(found))
@@ -55,9 +55,17 @@ def select(features: Features, patterns: Sequence[str]) -> tuple[list[str], list
     return list(chosen), idle
 
 
-def _is_summary(name: str, channels: Sequence[str]) -> bool:
-    head, _, tail = name.partition(".")
-    return head != "raw" and tail not in channels
+def _summary(features: Features) -> list[str]:
+    """Return all features that are neither raw, nor of a single channel, nor of a place on one of several heads."""
+    several = [channel.partition(".") for channel in features.channels]
+    people = {person for person, dot, _ in several if dot}
+    places = {*features.channels, *(channel for _, dot, channel in several if dot)}
+    found = []
+    for name in features.names:
+        head, _, tail = name.partition(".")
+        if head != "raw" and tail not in places and not (head in people and "." in tail):
+            found.append(name)
+    return found
 
 
 def matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:

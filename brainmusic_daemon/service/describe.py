@@ -12,6 +12,7 @@ from brainmusic_daemon.api import CONTROL, Control
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import delays, kernels
 from brainmusic_daemon.features.delays import Promise
+from brainmusic_daemon.features.pairs import GROUP
 from brainmusic_daemon.mapping.expression import nearest
 from brainmusic_daemon.mapping.route import Route, Shaping
 from brainmusic_daemon.mapping.smoothing import Smoothing
@@ -79,7 +80,7 @@ def describe(config: Config) -> Description:
     promises = _promises(config, stated or _ASSUMED_HZ)
     return Description(
         origin=config.origin,
-        source=_settings(config.source),
+        source="\n".join(_sources(config)),
         mapper=config.choice.name or _kind(config.mapper),
         music=_music(config),
         outputs={name: _settings(output) for name, output in config.outputs.items()},
@@ -97,6 +98,15 @@ def describe(config: Config) -> Description:
         resting=tuple(name for name in CONTROL if name not in driven),
         remarks=tuple(_remarks(config, routes)),
     )
+
+
+def _sources(config: Config) -> Iterator[str]:
+    """Say what is listened to, and whom, where there are several."""
+    if not config.people:
+        yield _settings(config.source)
+    for person in config.people:
+        known = f" (profile of {person.profile.day})" if person.profile is not None else ""
+        yield f"{person.name}: {_settings(person.source)}{known}"
 
 
 def _agency(config: Config) -> Iterator[str]:
@@ -183,10 +193,13 @@ def _remarks(config: Config, routes: Mapping[str, Route]) -> list[str]:
     given = [getattr(registry.find("feature", name), "names", (name,)) for name in derived]
     known = {*config.features.bands, *(name.split(".")[0] for names in given for name in names)}
     known |= {*getattr(config.mapper, "terms", ())}  # what a mapper's routes may name beside features
+    people = {person.name for person in config.people}
+    known |= {GROUP} if people else set()
     remarks = []
     for route in routes.values():
         for name in route.expression.features():
-            head = name.removeprefix("raw.").split(".")[0]
+            head, *rest = name.removeprefix("raw.").split(".")
+            head = rest[0] if rest and head in people else head
             if head not in known:
                 remarks.append(f"{route.control}: there is no feature '{name}'{nearest(head, known)}")
     if not config.outputs:

@@ -127,7 +127,7 @@ def listen(
     baseline knows the past only, as live.  Raises what the recordings raise.
     """
     playlist, ear = Playlist([path for path, _ in recordings]), Ear()
-    render(replace(config, source=playlist), {"ear": ear}, stop=stop, progress=progress)
+    render(replace(config, source=playlist, people=()), {"ear": ear}, stop=stop, progress=progress)
     times = np.array(ear.times)
     begins = np.array(playlist.begins)
     part = np.searchsorted(begins, times, side="right") - 1

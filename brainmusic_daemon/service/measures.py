@@ -45,7 +45,7 @@ def _timing(daemon: Daemon) -> Iterator[Family]:
     yield gauge("brainmusic_uptime_seconds", "Session time.", daemon.clock.now())
     yield gauge("brainmusic_tick_period_seconds", "Period of the tick.", daemon.config.tick)
     bank = session.pipeline.bank
-    delays = dict(bank.spectral.delays) if bank is not None else {}
+    delays = dict(bank.delays) if bank is not None else {}
     delays = {band: delays.get(band, settings.delay_ms / 1000) for band in settings.bands}
     text = (
         "Designed delay of a band's kernels: what happened in the signal is at full size in the features so much later."

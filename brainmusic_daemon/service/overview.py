@@ -80,7 +80,7 @@ def details(daemon: Daemon) -> dict[str, Any]:
 def _line(shown: status.Status, found: Mapping[str, Any]) -> str:
     """Return the essence."""
     mapper = found["mapper"]
-    said = [f"{shown.seconds:.0f} s {shown.state}: {shown.source}", f"mapper {mapper['name']}"]
+    said = [f"{shown.seconds:.0f} s {shown.state}: {shown.source}{status.each(shown)}", f"mapper {mapper['name']}"]
     if mapper["fault"]:
         said[-1] += f" instead of {mapper['wanted']}, which {mapper['fault']}"
     said.append(f"preset {found['preset']}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon import registry
+from brainmusic_daemon.acquisition.several import Several
 from brainmusic_daemon.acquisition.supervisor import Acquisition
 from brainmusic_daemon.api import ConfigError, EndOfStream, Output, OutputLost, SourceLost
 from brainmusic_daemon.clock import VirtualClock
@@ -92,7 +93,7 @@ def render(
     return Rendered(number * config.tick, number, elapsed, shares, session)
 
 
-def _pump(acquisition: Acquisition) -> bool:
+def _pump(acquisition: Acquisition | Several) -> bool:
     """Read all that is due; return whether that was the end."""
     try:
         acquisition.pump()

@@ -98,6 +98,12 @@ class Screen:
 def picture(shown: status.Status, width: int, footer: Sequence[Text] = ()) -> Text:
     """Return the status for a terminal of `width` columns; nothing is cut, what does not fit goes to further rows."""
     rows = [Text.assemble((f" {shown.state} ", f"bold reverse {_STYLES.get(shown.state, '')}"), f"  {shown.source}")]
+    if shown.people:
+        cells = [
+            Text.assemble((f"{person} ", "dim"), (state, _STYLES.get(state, "")))
+            for person, state in shown.people.items()
+        ]
+        rows.append(_row("people", cells, width, gap=3))
     if shown.quality:
         rows.append(_row("contact", _contact(shown.quality), width))
     if shown.features:

@@ -7,8 +7,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +14,14 @@ import numpy as np
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon import features
 from brainmusic_daemon.acquisition.ring import Ring
-from brainmusic_daemon.acquisition.supervisor import Acquisition
 from brainmusic_daemon.api import Clock, Features, Frame, Output, Source, State, StreamInfo
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
-from brainmusic_daemon.features import bank, montage
+from brainmusic_daemon.features import bank
 from brainmusic_daemon.jit import fill_cache
 from brainmusic_daemon.mapping.host import Report
 from brainmusic_daemon.pipeline import Pipeline, derived
+from brainmusic_daemon.service import head
 from brainmusic_daemon.service.journal import Journal
 from brainmusic_daemon.service.metrics import Histogram
 
@@ -33,29 +31,13 @@ _KEPT_S = 0.5  # of frames
 _LOOK_S = 0.25  # how often it is asked whether something was learned about the person
 
 
-@dataclass(frozen=True, slots=True)
-class _Attached:
-    """A ring and how to read it: what a tick needs of one headset, exchanged in one assignment."""
-
-    generation: int
-    ring: Ring
-    n_taps: int
-
-
 class Session:
     """Joins acquisition, pipeline and outputs.  `attach` is slow and called beside the tick; `tick` is the tick."""
 
     def __init__(self, config: Config, clock: Clock, source: Source | None = None) -> None:
         self.config, self.clock = config, clock
-        self.acquisition = Acquisition(
-            source or config.source,
-            clock,
-            window_s=config.features.kernel_s,
-            channels=config.features.channels,
-            exclude=config.features.exclude,
-            groups=partial(montage.groups, montage=config.features.montage, named=config.features.regions),
-            silence_s=config.session.silence_s,
-        )
+        self.head = head.made(config, clock, source)  # who is listened to: one person, or several
+        self.acquisition = self.head.acquisition
         self.journal = Journal(clock)
         self.pipeline = Pipeline(config, live=not isinstance(clock, VirtualClock))
         self.outputs: Sequence[Output] = ()  # open ones; replaced as a whole
@@ -66,7 +48,7 @@ class Session:
         self.frames: deque[Frame] = deque(maxlen=math.ceil(_KEPT_S / config.tick))  # for who looks now and then
         self.recent: deque[Features] = deque(maxlen=round(config.swap.try_s / config.tick))  # to try mappers on
         self.reported: Callable[[Report], None] = lambda report: None  # whoever wants to know too
-        self._attached: _Attached | None = None
+        self.attached = False  # whether ticks follow a headset
         self._ticking = False
         self._look_at = 0.0
 
@@ -74,19 +56,20 @@ class Session:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
         if self.pipeline.host.reports or self.pipeline.host.dropped:
             self._hear()
-        generation, info, ring = self.acquisition.setup
-        if ring is None or info is None or (self._attached and self._attached.generation == generation):
+        if not self.head.changed:
             if self.acquisition.arrival >= self._look_at:  # a few times a second is soon enough
                 self._look_at = self.acquisition.arrival + _LOOK_S
                 self.pipeline.improve()
                 self._say()
             return False
-        self._attached = None  # the tick idles meanwhile, at rest
+        bank = self.head.design()
+        self.attached = False  # the tick idles meanwhile
         limit = time.perf_counter() + 1.0
         while self._ticking and time.perf_counter() < limit:  # at work with what is to be prepared anew
             time.sleep(0.0005)
-        self.pipeline.prepare(info)
-        self._attached = _Attached(generation, ring, self.pipeline.n_taps)
+        self.pipeline.prepare(bank)
+        self.head.install()
+        self.attached = True
         self._say()
         return True
 
@@ -109,11 +92,6 @@ class Session:
     def _say(self) -> None:
         for remark in self.pipeline.remarks():
             _log.warning("%s", remark)
-
-    @property
-    def attached(self) -> bool:
-        """Return whether ticks follow a headset."""
-        return self._attached is not None
 
     def tick(self, deadline: float) -> Frame:
         """Make the frame that leaves at `deadline` (session seconds) and hand it to every output."""
@@ -139,12 +117,13 @@ class Session:
         return frame
 
     def _make_frame(self, deadline: float) -> Frame:
-        attached = self._attached
-        if attached is None:
-            return self.pipeline.idle(deadline)
-        window = attached.ring.newest(attached.n_taps)
-        alive = attached.generation == self.acquisition.generation and self.acquisition.alive(deadline)
-        return self.pipeline.tick(deadline, window, alive=alive)
+        if self.attached:
+            window, alive = self.head.hear(deadline)
+            return self.pipeline.tick(deadline, window, alive=alive)
+        before = self.frame
+        if before is not None and self.head.attached:  # what is there is being prepared for anew, some ms long
+            return self.pipeline.hold(deadline, before)
+        return self.pipeline.idle(deadline)
 
     def counters(self) -> dict[str, float]:
         """Return what went wrong between source and outputs."""

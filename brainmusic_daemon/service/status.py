@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from brainmusic_daemon.api import CONTROL
+from brainmusic_daemon.features.together import Together
 
 if TYPE_CHECKING:
     from brainmusic_daemon.service.daemon import Daemon
     from brainmusic_daemon.service.session import Session
 
-_SHOWN_FEATURES = ("engagement", "relaxation", "asymmetry", "synchrony")  # with the bands one row of 100 columns
+_SHOWN_FEATURES = ("engagement", "relaxation", "asymmetry", "synchrony", "interbrain")  # one row
 _NAMES = {"fundamental_frequency": "pitch", "noise_amount": "noise", "attack_time": "attack"}
 _GLITCHES = ("output_failures", "gaps", "filled", "lost", "nonfinite", "duplicates", "restarts", "reconnects")
 _TROUBLE = ("underflow", "overflow", "error", "dropped", "reopened", "nonfinite", "lost", "failed", "repaired")
@@ -46,6 +47,7 @@ class Status:
     lost: dict[str, str]  # outputs that are not open, and why
     battery: float | None = None  # of the headset, percent; None: it does not tell
     resistances: dict[str, float] = field(default_factory=dict)  # channel → kΩ, where the board measures it
+    people: dict[str, str] = field(default_factory=dict)  # state of each, where there are several
 
 
 def snapshot(daemon: Daemon) -> Status:
@@ -83,13 +85,21 @@ def snapshot(daemon: Daemon) -> Status:
         lost=dict(daemon.host.lost),
         battery=session.acquisition.battery,
         resistances=dict(session.acquisition.resistances),
+        people=_people(session),
     )
+
+
+def _people(session: Session) -> dict[str, str]:
+    """Return how each of several persons' signal is; `waiting` for a headset that has not come yet."""
+    bank = session.pipeline.bank
+    states = bank.states if isinstance(bank, Together) else {}
+    return {person.name: str(states.get(person.name, "waiting")) for person in session.config.people}
 
 
 def _other_delays(session: Session) -> dict[str, float]:
     """Return the delay of each band that has another than `features.delay_ms`."""
     bank, usual = session.pipeline.bank, session.config.features.delay_ms
-    found = {name: round(1000 * delay, 1) for name, delay in bank.spectral.delays.items()} if bank else {}
+    found = {name: round(1000 * delay, 1) for name, delay in bank.delays.items()} if bank else {}
     return {name: delay for name, delay in found.items() if delay != usual}
 
 
@@ -139,9 +149,14 @@ def line(shown: Status) -> str:
     good = sum(quality > 0.5 for _, quality in shown.quality)
     music = " ".join(f"{d.control} {d.text}" + (f" ({d.cause})" if d.cause else "") for d in shown.drives)
     return (
-        f"{shown.seconds:.0f} s {shown.state}: {shown.source}; contact {good}/{len(shown.quality)}; "
+        f"{shown.seconds:.0f} s {shown.state}: {shown.source}{each(shown)}; contact {good}/{len(shown.quality)}; "
         f"{brain}; {music}; {timing(shown)}"
     )
+
+
+def each(shown: Status) -> str:
+    """Return the state of each of several persons, to be added to a line."""
+    return "".join(f"; {person} {state}" for person, state in shown.people.items())
 
 
 def farewell(shown: Status) -> str:

@@ -20,6 +20,7 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.mapping.adjust import Adjustments
 from brainmusic_daemon.mapping.seat import Budget, Fault, Seat
 from brainmusic_daemon.mapping.smoothing import Kind, Smoother, Smoothing
+from brainmusic_daemon.people import Person
 from brainmusic_daemon.service.session import Session, warm_up
 
 CAP = (
@@ -105,7 +106,9 @@ def listen(config: Config, source: Source | None = None, seconds: float = SERIES
     warm_up()
     cheap = replace(config.choice, mapper=config.fallback, adjustments=Adjustments())
     clock = VirtualClock()
-    session = Session(replace(config, profile=None, choice=cheap), clock, source or Simulator(channels=CAP))
+    people = tuple(Person(person.name, Simulator(channels=CAP, seed=seed)) for seed, person in enumerate(config.people))
+    plain = replace(config, profile=None, choice=cheap, source=Simulator(channels=CAP), people=people)
+    session = Session(plain, clock, source)
     heard = []
     try:
         session.acquisition.pump()

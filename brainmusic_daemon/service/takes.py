@@ -13,6 +13,7 @@ import numpy.typing as npt
 from brainmusic_daemon.api import Chunk, Clock, EndOfStream, FloatArray, Source, State, StreamInfo
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.features.bank import FeatureBank
 from brainmusic_daemon.service.session import Session
 
 _LOOK_S = 0.5  # how often contact is asked for its reasons
@@ -157,7 +158,7 @@ def hear(config: Config, take: Take, progress: Callable[[float], None] = lambda 
     finally:
         session.acquisition.stop()
     bank = session.pipeline.bank
-    assert bank is not None
+    assert isinstance(bank, FeatureBank)
     names = bank.names[: len(bank.names) // 2]
     channels = bank.setup.channels
     return Heard(
