@@ -18,9 +18,9 @@ IDENTITY = ("processor", "cores", "system", "node")  # the same values, the same
 def describe() -> dict[str, str | int]:
     """Return processor, cores, system and versions."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count() or 1,
-        "system": _system(),
+        "system": system(),
         "node": platform.node(),
         "Python": platform.python_version(),
         "brainmusic": __version__,
@@ -40,7 +40,8 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def _system() -> str:
+def system() -> str:
+    """Return name and version of the operating system."""
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
@@ -49,7 +50,8 @@ def _system() -> str:
         return f"{platform.system()} {platform.release()}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's model, as far as the system tells."""
     file = Path("/proc/cpuinfo")
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -95,10 +95,12 @@ def _live(
             started = time.perf_counter()
             with Beside("subject", str(receiver.port), *overrides, env=env) as subject:
                 while not receiver.ready.wait(0.1):
+                    if stop.is_set():  # asked first: Ctrl-C ends the others too
+                        return None
+                    if sender.ended:
+                        raise BrainmusicError(f"nothing can be sent over LSL here: {sender.last_words()}")
                     if subject.ended or time.perf_counter() - started > _PATIENCE_S:
                         raise BrainmusicError(f"the daemon to be measured did not come up: {subject.last_words()}")
-                    if stop.is_set():
-                        return None
                     progress(min(time.perf_counter() - started, 6.0))
                 stop.wait(1.0)  # a whole window of the stimulus, and the start is over
                 subject.order("begin")
