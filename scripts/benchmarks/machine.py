@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import CHECKOUT
+from brainmusic_daemon.service.bench.machine import processor, system
 
 PACKAGES = ("brainmusic-daemon", "numpy", "scipy", "numba", "pylsl", "sounddevice", "mne")
 
@@ -21,9 +22,9 @@ def describe() -> dict[str, Any]:
         ["git", "describe", "--always", "--dirty"], cwd=CHECKOUT, capture_output=True, text=True
     ).stdout.strip()
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
-        "system": _system(),
+        "system": system(),
         "Python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
         "commit": commit or "unknown",
@@ -59,19 +60,3 @@ class Others:
             return None
         seconds = [count / os.sysconf("SC_CLK_TCK") for count in ticks]
         return sum(seconds), sum(seconds) - seconds[3] - seconds[4], sum(os.times()[:4])
-
-
-def _system() -> str:
-    try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except OSError:
-        return f"{platform.system()} {platform.release()}"
-
-
-def _processor() -> str:
-    file = Path("/proc/cpuinfo")
-    if file.exists():
-        for line in file.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
