@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from brainmusic_daemon import people, registry
+from brainmusic_daemon import people, reading, registry
 from brainmusic_daemon.api import ConfigError, Mapper, Output, Source
 from brainmusic_daemon.people import Person
 from brainmusic_daemon.sections import (
@@ -23,11 +20,13 @@ from brainmusic_daemon.sections import (
     MusicConfig,
     QualityConfig,
     SceneConfig,
-    Section,
     SessionConfig,
     SwapConfig,
     WebConfig,
 )
+from brainmusic_daemon.tomlfile import folder, locate, override, parse
+
+__all__ = ["Config", "again", "alone", "folder", "load", "locate", "of", "parse", "personal", "resolve", "stranger"]
 
 if TYPE_CHECKING:
     from brainmusic_daemon.choice import Choice
@@ -79,12 +78,6 @@ class Config:
 _TABLES = (*SECTIONS, "source", "mapper", "fallback", "output", "scene")
 
 
-def folder() -> Path:
-    """Return the folder of the bundled configurations: in the package when installed, beside it in a checkout."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
-
-
 def load(
     file: str | Path | None = None, overrides: Sequence[str] = (), tables: Mapping[str, Any] | None = None
 ) -> Config:
@@ -96,7 +89,7 @@ def load(
     path = locate(file)
     merged = parse(path)
     for text in overrides:
-        _override(merged, text)
+        override(merged, text)
     merged.update(tables or {})
     return replace(resolve(merged, str(path)), overrides=tuple(overrides))
 
@@ -106,18 +99,6 @@ def again(config: Config) -> Config:
     return load(config.origin, config.overrides)
 
 
-def parse(path: Path) -> dict[str, Any]:
-    """Read a TOML file.  Raises ConfigError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from error
-
-
 def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
     """Check merged tables and make the plug-ins.  Raises ConfigError with every problem at once."""
     problems: list[tuple[str, str]] = [
@@ -125,38 +106,24 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         for key in tables
         if key not in _TABLES
     ]
-    sections = {name: _section(name, model, tables.get(name, {}), problems) for name, model in SECTIONS.items()}
-    problems += _derived_problems(tables.get("features", {}))
+    sections = {name: reading.section(name, model, tables.get(name, {}), problems) for name, model in SECTIONS.items()}
+    problems += reading.derived_problems(tables.get("features", {}))
     source, person, several = people.read(
-        tables.get("source", {"kind": "simulator"}), _feature_names(sections["features"]), problems
+        tables.get("source", {"kind": "simulator"}), reading.feature_names(sections["features"]), problems
     )
-    chosen = _choice("mapper", tables.get("mapper", {}), origin, problems)
-    fallback = _choice("fallback", tables.get("fallback", {}), origin, problems)
-    scenes = _scenes(tables.get("scene", {}), origin, problems)
-    outputs: dict[str, Any] = {}
-    named = tables.get("output", {})
-    if not isinstance(named, Mapping):
-        problems.append(("output", "outputs are named tables: [output.osc], [output.audio], …"))
-        named = {}
-    for name, table in named.items():
-        where = f"output.{name}"
-        if isinstance(table, Mapping):
-            table = {"kind": name, **table}
-            enabled = table.pop("enabled", True)
-            if not isinstance(enabled, bool):
-                problems.append((f"{where}.enabled", f"is true or false, got {enabled!r}"))
-            elif not enabled:
-                continue
-        outputs[name] = _plugin("output", where, table, problems)
+    chosen = reading.mapper("mapper", tables.get("mapper", {}), origin, problems)
+    fallback = reading.mapper("fallback", tables.get("fallback", {}), origin, problems)
+    scenes = reading.scenes(tables.get("scene", {}), origin, problems)
+    outputs = reading.outputs(tables.get("output", {}), problems)
     sources: dict[str, Any] = {f"source.{one.name}": one.source for one in several} or {"source": source}
-    problems += _shared_files(sources | {f"output.{name}": output for name, output in outputs.items()})
-    profile = _profile(sections["session"].profile, person, several, problems) if sections["session"] else None
+    problems += reading.shared_files(sources | {f"output.{name}": output for name, output in outputs.items()})
+    profile = reading.profile(sections["session"].profile, person, several, problems) if sections["session"] else None
     from brainmusic_daemon.music import preset as presets
 
     preset = None
     if sections["music"] is not None:
         try:
-            preset = presets.load(beside(sections["music"].preset, Path(origin).parent if origin else None))
+            preset = presets.load(reading.beside(sections["music"].preset, Path(origin).parent if origin else None))
         except ConfigError as error:
             problems.append(("music.preset", str(error).replace("\n", "\n  ")))
     if problems:
@@ -178,43 +145,6 @@ def resolve(tables: Mapping[str, Any], origin: str = "") -> Config:
         people=several,
     )
     return personal(config, profile) if profile is not None else config
-
-
-def _profile(named: str, person: str, several: Sequence[Person], problems: list[tuple[str, str]]) -> Profile | None:
-    """Return the profile that the session names, else that of whoever wears the only headset, where there is one."""
-    from brainmusic_daemon.features import profile_file
-
-    if named and several:
-        if named in (one.name for one in several):
-            return None
-        whose = ", ".join(one.name for one in several)
-        problems.append(("session.profile", f"is for one headset; with several, each takes its person's own: {whose}"))
-        return None
-    name = named or (person if person and person in profile_file.known() else "")
-    try:
-        return profile_file.load(name) if name else None
-    except ConfigError as error:
-        problems.append(("session.profile", str(error)))
-        return None
-
-
-def _feature_names(section: FeaturesConfig | None) -> list[str]:
-    """Return words that features are called by already, so that no person is."""
-    return [*registry.names("feature"), *(section.bands if section is not None else ())]
-
-
-def _shared_files(plugins: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Find outputs that would write over the recording that is being read, or over each other."""
-    problems: list[tuple[str, str]] = []
-    taken: dict[Path, str] = {}
-    for where, made in plugins.items():
-        path = getattr(made, "path", None)
-        if path:
-            file = Path(path).expanduser().resolve()
-            if file in taken and not (where.startswith("source") and taken[file].startswith("source")):
-                problems.append((f"{where}.path", f"is the file of {taken[file]} too: {path}"))
-            taken[file] = where
-    return problems
 
 
 def personal(config: Config, profile: Profile) -> Config:
@@ -259,135 +189,3 @@ def alone(config: Config, name: str) -> Config:
         f"{config.origin or 'the configuration'} has {len(names)} headsets, and none is {name}'s"
         f"{registry.did_you_mean(name, names)}: one person at a time, by the name that its [[source]] gives"
     )
-
-
-def locate(file: str | Path | None) -> Path:
-    """Return the file of a path or of a bundled configuration's name.  Raises ConfigError."""
-    if file is None:
-        return folder() / "default.toml"
-    path = Path(file).expanduser()
-    bundled = folder() / f"{file}.toml"
-    if path.is_file():
-        return path
-    if path.parent == Path() and bundled.is_file():
-        return bundled
-    known = [found.stem for found in folder().glob("*.toml")]
-    raise ConfigError(
-        f"there is no configuration '{file}': give a path, or one of the bundled names ({', '.join(sorted(known))})"
-    )
-
-
-def _override(tables: dict[str, Any], text: str) -> None:
-    key, separator, value = text.partition("=")
-    parts = key.strip().split(".")
-    if not separator or len(parts) < 2 or not all(parts):
-        raise ConfigError(f"--set {text!r}: write it as section.key=value, e.g. --set features.delay_ms=100")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()  # a bare word is a string: --set source.kind=lsl
-    at: Any = tables
-    for part in parts[:-1]:
-        at = people.table_of(at, part) if isinstance(at, list) else at.setdefault(part, {})
-        if not isinstance(at, dict) and not (part == "source" and people.are_tables(at)):
-            raise ConfigError(f"--set {text!r}: '{part}' is a value, not a table")
-    if isinstance(at, list):
-        raise people.whose(at, parts[-1])
-    at[parts[-1]] = parsed
-
-
-def _section(name: str, model: type[Section], table: Any, problems: list[tuple[str, str]]) -> Any:
-    if not isinstance(table, Mapping):
-        problems.append((name, f"is a table: write [{name}]"))
-        return None
-    known = [*model.model_fields]
-    problems += [
-        (f"{name}.{key}", f"there is no setting '{key}'{registry.did_you_mean(key, known)}")
-        for key in table
-        if key not in known
-    ]
-    try:
-        return model(**{key: value for key, value in table.items() if key in known})
-    except ValidationError as error:
-        problems += registry.describe(error, name)
-        return None
-
-
-def _derived_problems(table: Any) -> list[tuple[str, str]]:
-    """Check names and settings of the derived features; they are made anew for every headset, so not kept.
-
-    What is of a wrong type altogether, the section has told already.
-    """
-    table = table if isinstance(table, Mapping) else {}
-    derived, settings_of = table.get("derived"), table.get("settings")
-    chosen = [("features.derived", name) for name in derived] if isinstance(derived, list) else []
-    set_up = settings_of if isinstance(settings_of, Mapping) else {}
-    known = registry.names("feature")
-    problems = []
-    for where, name in [*chosen, *((f"features.settings.{name}", name) for name in set_up)]:
-        if isinstance(name, str) and name not in known:
-            problems.append((where, f"there is no feature '{name}'{registry.did_you_mean(name, known)}"))
-    for name, settings in set_up.items():
-        if name in known and isinstance(settings, Mapping):
-            try:
-                registry.build("feature", name, settings, f"features.settings.{name}")
-            except registry.SettingErrors as error:
-                problems += error.problems
-    return problems
-
-
-def _choice(where: str, table: Any, origin: str, problems: list[tuple[str, str]]) -> Choice | None:
-    from brainmusic_daemon import choice
-
-    try:
-        made = choice.make("", table, Path(origin).parent if origin else None, where)
-    except registry.SettingErrors as error:
-        problems += error.problems
-        return None
-    if where == "fallback" and table.get("kind", "direct") != "direct":
-        problems.append(("fallback.kind", "is direct: what can be read, and cannot fail, is there to fall back on"))
-    return made
-
-
-def beside(name: str, folder: Path | None) -> str:
-    """Return the file of this name in the configuration's folder where it lies there, else `name`."""
-    found = folder / Path(name).expanduser() if folder is not None else None
-    return str(found) if found is not None and found.is_file() else name
-
-
-def _scenes(table: Any, origin: str, problems: list[tuple[str, str]]) -> dict[str, SceneConfig]:
-    """Check every scene; what its mapper comes to is tried here, so that nobody finds out on stage."""
-    from brainmusic_daemon import choice
-    from brainmusic_daemon.music import preset as presets
-
-    folder = Path(origin).parent if origin else None
-    if not isinstance(table, Mapping):
-        problems.append(("scene", "scenes are named tables: [scene.calm], [scene.storm], …"))
-        return {}
-    scenes = {name: _section(f"scene.{name}", SceneConfig, settings, problems) for name, settings in table.items()}
-    for name, scene in scenes.items():
-        if scene is not None and isinstance(scene.mapper, dict):
-            _choice(f"scene.{name}.mapper", scene.mapper, origin, problems)
-        elif scene is not None and scene.mapper:
-            try:
-                choice.read(scene.mapper, folder)
-            except ConfigError as error:
-                problems.append((f"scene.{name}.mapper", str(error)))
-        if scene is not None and scene.preset:
-            try:
-                presets.load(beside(scene.preset, folder))
-            except ConfigError as error:
-                problems.append((f"scene.{name}.preset", str(error).replace("\n", "\n  ")))
-    return scenes
-
-
-def _plugin(kind: str, where: str, table: Any, problems: list[tuple[str, str]]) -> Any:
-    if not isinstance(table, Mapping) or not isinstance(table.get("kind"), str):
-        problems.append((where, f'needs kind = "…": one of {", ".join(registry.names(kind))}'))
-        return None
-    settings = {key: value for key, value in table.items() if key != "kind"}
-    try:
-        return registry.build(kind, table["kind"], settings, where)
-    except registry.SettingErrors as error:
-        problems += error.problems
-        return None

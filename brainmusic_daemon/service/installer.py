@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from brainmusic_daemon import choice
-from brainmusic_daemon import config as configuration
+from brainmusic_daemon import choice, reading
 from brainmusic_daemon.choice import Choice
 from brainmusic_daemon.mapping.seat import Fault, Seat
 from brainmusic_daemon.music import preset as presets
@@ -37,7 +36,7 @@ class Installer:
         said = []
         preset = None
         if (step.preset, step.seed) != (now.preset, now.seed):
-            preset = presets.load(configuration.beside(step.preset, session.config.folder))
+            preset = presets.load(reading.beside(step.preset, session.config.folder))
             said.append(f"preset '{step.preset}' plays")
         if step.table is not now.table or step.origin in ANEW:
             made = bounded(lambda: choice.make(step.name, step.table, step.folder), f"loading '{step.name}'")

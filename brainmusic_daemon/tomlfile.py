@@ -1,0 +1,64 @@
+"""A name or a path in, the tables of a TOML file out, and what the command line changes about them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from brainmusic_daemon import people
+from brainmusic_daemon.api import ConfigError
+
+
+def folder() -> Path:
+    """Return the folder of the bundled configurations: in the package when installed, beside it in a checkout."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def locate(file: str | Path | None) -> Path:
+    """Return the file of a path or of a bundled configuration's name.  Raises ConfigError."""
+    if file is None:
+        return folder() / "default.toml"
+    path = Path(file).expanduser()
+    bundled = folder() / f"{file}.toml"
+    if path.is_file():
+        return path
+    if path.parent == Path() and bundled.is_file():
+        return bundled
+    known = [found.stem for found in folder().glob("*.toml")]
+    raise ConfigError(
+        f"there is no configuration '{file}': give a path, or one of the bundled names ({', '.join(sorted(known))})"
+    )
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """Read a TOML file.  Raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from error
+
+
+def override(tables: dict[str, Any], text: str) -> None:
+    """Set what a `section.key=value` text says.  Raises ConfigError."""
+    key, separator, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not separator or len(parts) < 2 or not all(parts):
+        raise ConfigError(f"--set {text!r}: write it as section.key=value, e.g. --set features.delay_ms=100")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()  # a bare word is a string: --set source.kind=lsl
+    at: Any = tables
+    for part in parts[:-1]:
+        at = people.table_of(at, part) if isinstance(at, list) else at.setdefault(part, {})
+        if not isinstance(at, dict) and not (part == "source" and people.are_tables(at)):
+            raise ConfigError(f"--set {text!r}: '{part}' is a value, not a table")
+    if isinstance(at, list):
+        raise people.whose(at, parts[-1])
+    at[parts[-1]] = parsed
