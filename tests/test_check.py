@@ -266,3 +266,10 @@ def test_a_mapper_of_ones_own_is_named_as_its_file(tmp_path: Path) -> None:
     mine.write_text((parts.CHECKOUT / "examples" / "mappers" / "breath.py").read_text(encoding="utf-8"))
     (tmp_path / "my.toml").write_text('[mapper]\nkind = "breath.py"\n')
     assert describe.describe(config.load(tmp_path / "my.toml")).mapper == "breath.py"
+
+
+def test_scenes_are_told_with_what_they_bring() -> None:
+    found = describe.describe(config.load("scenes"))
+    assert found.scenes["calm"].startswith("a mapper of its own (direct), preset slow-bells in 8 s: few notes")
+    assert found.scenes["words"].startswith("semantic in 4 s")
+    assert "scene storm" in text(found) and "preset pulse in 1 s" in text(found)

@@ -16,6 +16,7 @@ from brainmusic_daemon.features.pairs import GROUP
 from brainmusic_daemon.mapping.expression import nearest
 from brainmusic_daemon.mapping.route import Route, Shaping
 from brainmusic_daemon.mapping.smoothing import Smoothing
+from brainmusic_daemon.sections import SceneConfig
 from brainmusic_daemon.service import steadiness
 
 _ASSUMED_HZ = 250.0  # no headset is asked: most of the affordable ones have this rate
@@ -43,6 +44,7 @@ class Description:
     source: str
     mapper: str
     music: str
+    scenes: Mapping[str, str]  # name → what it brings
     outputs: Mapping[str, str]
     tick_ms: float
     delay_ms: float
@@ -83,6 +85,7 @@ def describe(config: Config) -> Description:
         source="\n".join(_sources(config)),
         mapper=config.choice.name or _kind(config.mapper),
         music=_music(config),
+        scenes={name: _scene(scene, config) for name, scene in config.scenes.items()},
         outputs={name: _settings(output) for name, output in config.outputs.items()},
         tick_ms=config.session.tick_ms,
         delay_ms=config.features.delay_ms,
@@ -205,6 +208,20 @@ def _remarks(config: Config, routes: Mapping[str, Route]) -> list[str]:
     if not config.outputs:
         remarks.append("no output: nothing will be heard or sent; add [output.audio] or [output.osc]")
     return remarks
+
+
+def _scene(scene: SceneConfig, config: Config) -> str:
+    """Return what a scene changes, and over which time."""
+    own = (
+        f"a mapper of its own ({scene.mapper.get('kind', 'direct')})"
+        if isinstance(scene.mapper, dict)
+        else scene.mapper
+    )
+    brings = [own] if own else []
+    brings += [f"preset {scene.preset}"] if scene.preset else []
+    fade_s = config.swap.fade_s if scene.fade_s is None else scene.fade_s
+    said = f"{', '.join(brings) or 'nothing'} in {fade_s:g} s"
+    return f"{said}: {scene.help}" if scene.help else said
 
 
 def _music(config: Config) -> str:

@@ -42,6 +42,7 @@ def render(found: Description, steady: Steadiness | None = None) -> RenderableTy
         *((f"output {name}", text) for name, text in found.outputs.items()),
         ("mapper", found.mapper),
         ("music", found.music),
+        *((f"scene {name}", text) for name, text in found.scenes.items()),
     ]
     for name, fact in rows:
         facts.add_row(Text(name), Text(fact))
