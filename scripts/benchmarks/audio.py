@@ -17,7 +17,7 @@ FRAMES = 256
 
 def measure(options: Options) -> list[Row]:
     """Beside it `pacat`, a plain C program, plays silence to the same server: its underruns are the machine's."""
-    with null_sink() as server, _pacat(server) as plain:
+    with null_sink() as server, pacat(server) as plain:
         command = [sys.executable, CHECKOUT / "scripts" / "bench_audio.py", "--child-live", options.seconds, FRAMES]
         done = subprocess.run([*map(str, command)], env=server.env, capture_output=True, text=True, check=True)
         plainly = plain()
@@ -36,7 +36,7 @@ def measure(options: Options) -> list[Row]:
 
 
 @contextmanager
-def _pacat(server: Any) -> Iterator[Callable[[], int]]:
+def pacat(server: Any) -> Iterator[Callable[[], int]]:
     """Play silence with the same buffering; gives a function that tells its underruns until then."""
     latency_ms = round(2 * FRAMES / server.samplerate * 1000)
     format_ = ["--raw", "--format=float32le", f"--rate={server.samplerate}", "--channels=2"]

@@ -13,7 +13,20 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.common import Absent, Options, Row
 
-NAMES = ("welch", "live", "ticks", "latency", "audio", "start", "restart", "cost", "page", "render", "headsets")
+NAMES = (
+    "welch",
+    "live",
+    "ticks",
+    "latency",
+    "audio",
+    "start",
+    "restart",
+    "cost",
+    "storm",
+    "page",
+    "render",
+    "headsets",
+)
 
 
 def main() -> None:
