@@ -48,7 +48,7 @@ def daemon(*settings: str, config: str | Path | None = None, name: str = "in-a-t
         yield made
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(40)
     assert not thread.is_alive() and not failures, failures
 
 
@@ -88,8 +88,8 @@ class Process:
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
-        self._reader.join(10)
+        self.process.wait(30)
+        self._reader.join(30)
         assert self.process.stderr is not None
         self.process.stderr.close()
 
@@ -113,7 +113,7 @@ def process(
         running.end()
 
 
-def shell(*words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def shell(*words: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
     """Run a command as a user would, and return what it said."""
     return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=timeout, check=False)
 
@@ -133,12 +133,12 @@ class Client:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.connect(("127.0.0.1", port))
-        self.socket.settimeout(5)
+        self.socket.settimeout(20)
 
     def send(self, address: str, *arguments: object) -> None:
         self.socket.send(packet(address, *arguments))
 
-    def reply(self, timeout: float = 5) -> list[object]:
+    def reply(self, timeout: float = 20) -> list[object]:
         """Return the arguments of the next reply."""
         self.socket.settimeout(timeout)
         message = OscMessage(self.socket.recv(65536))
@@ -171,10 +171,14 @@ def client(port: int) -> Iterator[Client]:
 
 
 def pace(rate: float, seconds: float) -> Iterator[int]:
-    """Count calls at an even rate, in bursts of what is due."""
-    begin, sent = time.perf_counter(), 0
+    """Count calls at an even rate, in bursts of what is due; one that was held up gives up what it owes.
+
+    Otherwise a busy sender makes bursts that no receiver's buffer holds.
+    """
+    begin, sent, due = time.perf_counter(), 0, 0
     while (now := time.perf_counter() - begin) < seconds:
-        for _ in range(int(now * rate) - sent):
+        for _ in range(min(int(now * rate) - due, 50)):
             yield sent
             sent += 1
+        due = int(now * rate)
         time.sleep(0.002)

@@ -48,7 +48,7 @@ class Pulse:
         with (self.folder / "pulse.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
         socket = self.folder / "pulse" / "native"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not socket.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"pulseaudio did not start: {(self.folder / 'pulse.log').read_text()[-500:]}")
@@ -77,7 +77,7 @@ class Pulse:
                 yield file
             finally:
                 process.terminate()
-                process.wait(timeout=5)
+                process.wait(timeout=30)
 
     def sound(self, file: Path) -> npt.NDArray[np.float32]:
         """Return a capture as (frames, 2)."""

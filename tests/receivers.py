@@ -43,7 +43,7 @@ thisProcess.addOSCRecvFunc({{ |msg|
 """
 
 
-def wait_for(ready: Callable[[], object], timeout: float = 20.0, what: str = "") -> None:
+def wait_for(ready: Callable[[], object], timeout: float = 30.0, what: str = "") -> None:
     """Return as soon as `ready()` is true; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not ready():

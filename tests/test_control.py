@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,26 +186,39 @@ def test_panic_is_told_over_osc_and_lifted(running: Daemon) -> None:
 
 
 def test_panic_does_not_wait_for_what_is_slow(running: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = {**actions.ACTIONS, "marker": lambda daemon, text: time.sleep(0.5) or actions.Done("at last")}
-    monkeypatch.setattr(actions, "ACTIONS", slow)
-    running.control.submit("marker", ("x",))
-    time.sleep(0.1)
-    begun = time.monotonic()
+    begun, go_on = held(monkeypatch)
+    answers: list[object] = []
+    running.control.submit("marker", ("x",), answers.append)
+    assert begun.wait(30)
     ok(running, "panic")
-    assert time.monotonic() - begun < 0.05
+    assert not answers
+    go_on.set()
+    wait_for(lambda: answers)
     ok(running, "resume")
 
 
+def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Let markers take their time; the first event says that one is under way, the second lets it go on."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(daemon: Daemon, text: str) -> actions.Done:
+        begun.set()
+        go_on.wait(60)
+        return actions.Done("at last")
+
+    monkeypatch.setattr(actions, "ACTIONS", {**actions.ACTIONS, "marker": slow})
+    return begun, go_on
+
+
 def test_too_many_requests_are_turned_away_not_kept(running: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = {**actions.ACTIONS, "marker": lambda daemon, text: time.sleep(0.2) or actions.Done("at last")}
-    monkeypatch.setattr(actions, "ACTIONS", slow)
+    begun, go_on = held(monkeypatch)
     answers: list[str] = []
     ok(running, "reload")  # whatever the test before has left to do is done
     running.control.submit("marker", ("x",))
-    time.sleep(0.1)
-    monkeypatch.setattr(actions, "ACTIONS", {**slow, "marker": lambda daemon, text: actions.Done("done")})
+    assert begun.wait(30)
     for _ in range(400):
         running.control.submit("marker", ("x",), lambda answer: answers.append(answer.reason))
+    go_on.set()
     wait_for(lambda: len(answers) == 400)
     assert answers.count("busy") == 400 - 256 and answers.count("") == 256
 

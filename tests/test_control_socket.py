@@ -45,8 +45,8 @@ def run(running: Daemon) -> Run:
 
 
 def connected(run: Run) -> socket.socket:
-    made = socket.create_connection(("127.0.0.1", run.port), timeout=10)
-    made.settimeout(10)
+    made = socket.create_connection(("127.0.0.1", run.port), timeout=30)
+    made.settimeout(30)
     return made
 
 
@@ -101,15 +101,15 @@ def test_a_request_that_never_ends_is_cut(run: Run) -> None:
 
 
 def test_slow_clients_hold_nobody_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_socket, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(control_socket, "PATIENCE_S", 2.0)
     silent = [connected(run) for _ in range(control_socket.MOST_CLIENTS - 2)]
     begun = time.monotonic()
     assert client.ask(run, "ping", ()).ok
-    assert time.monotonic() - begun < 0.3
+    assert time.monotonic() - begun < 1.8
     for connection in silent:  # each is let go when the patience is over
         assert connection.recv(10) == b""
         connection.close()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8  # and not one after the other
 
 
 def test_more_clients_than_places_are_turned_away_and_the_next_one_is_served(
@@ -119,7 +119,7 @@ def test_more_clients_than_places_are_turned_away_and_the_next_one_is_served(
     crowd = [connected(run) for _ in range(3 * control_socket.MOST_CLIENTS)]
     begun = time.monotonic()
     while not client.ask(run, "ping", ()).ok:  # told to be busy, so not taken for gone
-        assert client.is_alive(run) and time.monotonic() - begun < 10
+        assert client.is_alive(run) and time.monotonic() - begun < 30
     for connection in crowd:
         connection.close()
 

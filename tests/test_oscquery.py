@@ -8,7 +8,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,7 +98,7 @@ WEB = ("web.enabled=true", "web.port=0")
 def receiver() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
-        made.settimeout(5)
+        made.settimeout(20)
         yield made
 
 
@@ -114,7 +114,7 @@ def running(receiver: socket.socket) -> Iterator[Daemon]:
 def get(daemon: Daemon, path: str, **headers: str) -> tuple[int, str]:
     request = urllib.request.Request(f"http://127.0.0.1:{daemon.web.port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -260,15 +260,15 @@ def test_values_are_those_of_now(running: Daemon) -> None:
 
 
 def test_answers_do_not_wait_for_acknowledgements(running: Daemon) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", running.web.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", running.web.port, timeout=30)
     took = []
-    for _ in range(15):
+    for _ in range(40):
         begun = time.perf_counter()
         connection.request("GET", "/brainmusic/heartbeat?VALUE")
         connection.getresponse().read()
         took.append(time.perf_counter() - begun)
     connection.close()
-    assert sorted(took)[7] < 0.03  # 0.04: head and body of an answer wait for each other
+    assert sorted(took)[12] < 0.03  # 0.04 nearly each time: head and body of an answer wait for each other
 
 
 def test_before_there_is_anything_to_send_commands_are_there() -> None:
@@ -286,7 +286,7 @@ def test_before_there_is_anything_to_send_commands_are_there() -> None:
 @contextmanager
 def listener(daemon: Daemon, query: str = "", **settings: Any) -> Iterator[ClientConnection]:
     address = f"ws://127.0.0.1:{daemon.web.port}/{query}"
-    with connect(address, compression=None, open_timeout=5, proxy=None, **settings) as made:
+    with connect(address, compression=None, open_timeout=30, proxy=None, **settings) as made:
         yield made
 
 
@@ -294,9 +294,11 @@ def say(client: ClientConnection, command: str, path: object) -> None:
     client.send(json.dumps({"COMMAND": command, "DATA": path}))
 
 
-def heard(client: ClientConnection, seconds: float) -> list[OscMessage]:
-    """Return the OSC messages that come within so many seconds."""
-    found, until = [], time.monotonic() + seconds
+def heard(
+    client: ClientConnection, seconds: float, enough: Callable[[list[OscMessage]], object] = lambda found: False
+) -> list[OscMessage]:
+    """Return the OSC messages that come within so many seconds, or until there are enough."""
+    found, until = list[OscMessage](), time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         try:
             received = client.recv(timeout=left)
@@ -304,6 +306,8 @@ def heard(client: ClientConnection, seconds: float) -> list[OscMessage]:
             break
         if isinstance(received, bytes):
             found.append(OscMessage(received))
+            if enough(found):
+                break
     return found
 
 
@@ -318,25 +322,31 @@ def test_who_listens_hears_what_changes_and_nothing_else(running: Daemon) -> Non
             "/nothing",
         ):
             say(client, "LISTEN", path)
-        found = heard(client, 1.0)
+        wanted = {f"/brainmusic/{name}" for name in ("control/tempo", "state", "mute")}
+
+        def all_came(found: list[OscMessage]) -> bool:
+            addresses = [each.address for each in found]
+            return {*addresses} >= wanted and addresses.count("/brainmusic/control/tempo") >= 5
+
+        found = heard(client, 20.0, all_came) + heard(client, 0.3)
         tempos = [each.params[0] for each in found if each.address == "/brainmusic/control/tempo"]
         assert len(tempos) >= 5 and all(50 <= tempo <= 150 for tempo in tempos)
         assert [each.params for each in found if each.address == "/brainmusic/mute"] == [[0]]
-        assert {each.address for each in found} == {
-            f"/brainmusic/{name}" for name in ("control/tempo", "state", "mute")
-        }
+        assert {each.address for each in found} == wanted
         say(client, "IGNORE", "/brainmusic/control/tempo")
-        heard(client, 0.3)
+        say(client, "IGNORE", "/brainmusic/state")
+        wait_for(lambda: not heard(client, 0.3), what="for silence")
         running.sounding.mute(True)
         running.sounding.mute(True)
-        assert [(each.address, each.params) for each in heard(client, 0.5)] == [("/brainmusic/mute", [1])]
+        found = heard(client, 20.0, len) + heard(client, 0.5)
+        assert [(each.address, each.params) for each in found] == [("/brainmusic/mute", [1])]
         running.sounding.mute(False)
 
 
 def test_notes_and_events_are_heard_each_once(running: Daemon) -> None:
     with listener(running) as client:
         say(client, "LISTEN", "/brainmusic/tone")
-        found = heard(client, 3.0)
+        found = heard(client, 20.0, lambda found: len(found) >= 3)
     assert found and {each.address for each in found} == {"/brainmusic/tone"}
     assert all(len(each.params) == 8 for each in found)
 
@@ -347,7 +357,7 @@ def test_a_change_of_the_tree_is_told(running: Daemon) -> None:
         told: list[object] = []
 
         def changed() -> bool:
-            received = client.recv(timeout=5)
+            received = client.recv(timeout=30)
             told.append(json.loads(received) if isinstance(received, str) else received)
             return {"COMMAND": "PATH_CHANGED", "DATA": "/brainmusic"} in told
 
@@ -374,7 +384,7 @@ def test_commands_are_taken_as_over_udp(running: Daemon) -> None:
 )
 def test_who_only_talks_nonsense_is_left(running: Daemon, nonsense: str | bytes) -> None:
     with listener(running) as client, pytest.raises(ConnectionClosed):
-        for _ in range(1_000):
+        for _ in range(5_000):
             client.send(nonsense)
             time.sleep(0.002)
     assert get(running, "/brainmusic/ping")[0] == 200
@@ -386,7 +396,7 @@ def test_who_says_things_that_we_do_not_know_may_stay(running: Daemon) -> None:
             say(client, "START_OSC_STREAMING", {"LOCAL_SERVER_PORT": 9000})
             say(client, "LISTEN", ["a", "list"])
         say(client, "LISTEN", "/brainmusic/heartbeat")
-        assert heard(client, 0.5)
+        assert heard(client, 20.0, len)
 
 
 def test_one_that_never_reads_disturbs_nobody(running: Daemon) -> None:
@@ -424,7 +434,7 @@ def test_with_a_token_it_is_asked_for() -> None:
             pass
         with listener(daemon, "?token=a-token-to-test") as client:
             say(client, "LISTEN", "/brainmusic/heartbeat")
-            assert heard(client, 0.5)
+            assert heard(client, 20.0, len)
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,11 @@ class Receiver:
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # a burst while others have the processor
         self.socket.settimeout(0.2)
         self.port = self.socket.getsockname()[1]
-        self.messages: list[OscMessage] = []
+        self._datagrams: list[bytes] = []
+        self._read: list[OscMessage] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -34,9 +36,15 @@ class Receiver:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self.messages.append(OscMessage(self.socket.recv(65536)))
+                self._datagrams.append(self.socket.recv(65536))
             except TimeoutError:
                 continue
+
+    @property
+    def messages(self) -> list[OscMessage]:
+        """What came, taken apart when somebody asks: the thread must not be slower than the sender."""
+        self._read += [OscMessage(data) for data in self._datagrams[len(self._read) :]]
+        return self._read
 
     def between(self) -> list[OscMessage]:
         marks = [at for at, each in enumerate(self.messages) if each.address == MARK]
@@ -72,7 +80,7 @@ def test_every_address_comes_once_with_a_scale(receiver: Receiver) -> None:
         names = daemon.session.frame.features.names
         begun = time.monotonic()
         answer = daemon.control.ask("test", [])
-        assert answer.ok and time.monotonic() - begun < 6, answer
+        assert answer.ok and time.monotonic() - begun < 30, answer
         wait_for(lambda: sum(each.address == MARK for each in receiver.messages) == 2)
         features, tempos, notes = recognised(receiver.between())
         heard = {each.address for each in receiver.messages}
@@ -99,11 +107,11 @@ def test_without_a_headset_and_without_a_listener(receiver: Receiver) -> None:
     thread = threading.Thread(target=daemon.run, args=(stop,))
     thread.start()
     try:
-        wait_for(lambda: daemon.host.all_tried and daemon.session.frame, 30)
+        wait_for(lambda: daemon.host.all_tried and daemon.session.frame, 60)
         answer = daemon.control.ask("test", [])
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(40)
     assert answer.ok and f"nobody listens at 127.0.0.1:{gone}" in answer.text
     features, tempos, notes = recognised(receiver.between())
     assert {"feature/alpha", "feature/engagement"} <= {*features}
@@ -133,7 +141,7 @@ def test_one_at_a_time_and_what_is_away_is_told(receiver: Receiver, monkeypatch:
         wait_for(lambda: daemon.host.all_tried and daemon.session.frame)
         first = daemon.rehearsal.begin()
         assert daemon.control.ask("test", []).text == "a test is under way"
-        assert first.wait(10) and first.ok
+        assert first.wait(60) and first.ok
         monkeypatch.setattr(rehearsal, "NOTE_S", 0.01)
         daemon.host.lost["osc"] = "the network is away"
         answer = daemon.control.ask("test", [])
