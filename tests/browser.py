@@ -7,7 +7,9 @@ import itertools
 import json
 import subprocess
 import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +44,7 @@ class Tab:
         asked: dict[str, Any] = {"id": number, "method": method, "params": parameters}
         self._socket.send(json.dumps(asked | ({"sessionId": self._session} if session else {})))
         while True:
-            told = json.loads(self._socket.recv(timeout=30))
+            told = json.loads(self._socket.recv(timeout=60))
             if told.get("id") == number:
                 assert "error" not in told, told
                 return dict(told["result"])
@@ -80,7 +82,7 @@ class Tab:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 20) -> Any:
+    def wait(self, script: str, seconds: float = 60) -> Any:
         """Return the value of an expression as soon as it is true."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
@@ -131,8 +133,12 @@ def browser(*before: str) -> Iterator[Browser]:
         process = subprocess.Popen(
             [*before, program, *FLAGS, f"--user-data-dir={folder}", "about:blank"], stderr=subprocess.PIPE, text=True
         )
+        # A pipe that nobody reads fills up with its complaints, and then it stands still.
+        drain = threading.Thread(target=deque, args=(process.stderr, 0), daemon=True)
         try:
-            with connect(_address(process), max_size=None, proxy=None) as socket:
+            address = _address(process)
+            drain.start()
+            with connect(address, max_size=None, proxy=None, open_timeout=60) as socket:
                 yield Browser(socket)
         finally:
             process.terminate()
@@ -142,7 +148,10 @@ def browser(*before: str) -> Iterator[Browser]:
                 process.kill()
                 process.wait(10)
             assert process.stderr is not None
-            process.stderr.close()
+            if drain.ident is not None:
+                drain.join(10)
+            if not drain.is_alive():
+                process.stderr.close()
 
 
 def _address(process: subprocess.Popen[str]) -> str:

