@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
 
 # liblsl reads its settings once, when it is first loaded: so this comes before any import of it.
 _SETTINGS = Path(tempfile.mkdtemp(prefix="brainmusic-lsl-")) / "lsl_api.cfg"
@@ -20,3 +25,18 @@ os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="brainmusic-run-")
 
 # What daemons keep for after a crash, likewise.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="brainmusic-state-")
+
+# The same examples each time, however slow the machine is: a failure is one of the code, and comes again.
+settings.register_profile(
+    "brainmusic", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("brainmusic")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Commands that run in this process set up the logs: the next test finds them as if none had."""
+    log = logging.getLogger("brainmusic_daemon")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before

@@ -103,7 +103,7 @@ def _storm(daemon: Daemon, seconds: float, folder: Path) -> dict[str, Any]:
         name = bad[number // 2 % len(bad)] if number % 2 else good[number // 2 % len(good)]
         tickets.append((Path(name).name, daemon.mappers.load(name, (0.0, 0.05, 0.3)[number % 3])))
         time.sleep(max(0.0, begun + (number + 1) / PER_SECOND - time.monotonic()))
-    late = sum(not ticket.wait(30) for _, ticket in tickets)
+    late = sum(not ticket.wait(60) for _, ticket in tickets)
     ended_at = daemon.clock.now()
     daemon.mappers.load("default", 0.5).wait(30)
     time.sleep(1.0)

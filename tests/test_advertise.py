@@ -46,15 +46,15 @@ def test_others_find_it_follow_its_ports_and_see_it_go(
     made = Advertiser(name, lambda: dict(ports), HERE)
     made.start()
     try:
-        wait_for(lambda: look() == {OSCQUERY: 57_180, OSC: 57_121}, 20)
+        wait_for(lambda: look() == {OSCQUERY: 57_180, OSC: 57_121}, 60)
         ports[OSCQUERY] = 60_000
         del ports[OSC]
-        wait_for(lambda: look() == {OSCQUERY: 60_000}, 20)
+        wait_for(lambda: look() == {OSCQUERY: 60_000}, 60)
     finally:
         begun = time.monotonic()
         made.stop()
-        assert time.monotonic() - begun < 1.0
-        made._thread.join(10)
+        assert time.monotonic() - begun < 5.0
+        made._thread.join(30)
     assert not made._thread.is_alive()
 
 
@@ -97,7 +97,7 @@ def test_without_the_library_it_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "zeroconf", None)
     made = Advertiser("none", dict, HERE)
     made.start()
-    made._thread.join(10)
+    made._thread.join(30)
     made.stop()
     assert "pip install 'brainmusic-daemon[discovery]'" in caplog.text
 

@@ -63,11 +63,11 @@ def test_brainflows_synthetic_board_all_the_way() -> None:
     source = Brainflow()
     source.open(WallClock())
     try:
-        wait_for(lambda: (source.read(0.1) or True) and source.battery is not None, 10)
+        wait_for(lambda: (source.read(0.1) or True) and source.battery is not None, 30)
     finally:
         source.close()
     assert source.battery is None
     with daemons.daemon("source.kind=brainflow", "source.board=SYNTHETIC_BOARD", name="charged") as daemon:
-        wait_for(lambda: daemon.session.acquisition.battery is not None, 20)
+        wait_for(lambda: daemon.session.acquisition.battery is not None, 60)
         answer = daemon.control.ask("status", ())
         assert 0 < answer.data["battery"] <= 100 and "battery" in answer.text

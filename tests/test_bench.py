@@ -178,7 +178,7 @@ def _bench(env: dict[str, str], state: Path) -> dict[str, Any]:
         env={**env, "XDG_STATE_HOME": str(state)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -192,7 +192,7 @@ def _plausible(found: dict[str, Any]) -> None:
     assert found["samples"]["sent"] == pytest.approx(5 * TRUE_RATE_HZ, rel=0.2)
     assert found["samples"]["received"] > 0.9 * found["samples"]["sent"]
     assert found["unrecognised"] <= 5
-    assert 3 < values["datagram.p50"] < 200
+    assert 3 < values["datagram.p50"] < 1000
     assert values["datagram.p50"] <= values["datagram.p95"] <= values["datagram.p99"] <= values["datagram.max"]
     stages = [values[f"stage.{name}.p50"] for name in figures.STAGES]
     assert all(stage > 0 for stage in stages)
@@ -209,7 +209,7 @@ def _plausible(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_without_sound_the_rest_is_measured_and_it_says_why(tmp_path: Path) -> None:
     silent = {"PULSE_SERVER": f"unix:{tmp_path}/none", "JACK_NO_START_SERVER": "1"}
     found = _bench({**os.environ, **silent}, tmp_path)
@@ -227,7 +227,7 @@ def test_the_sound_is_found_in_the_monitor(pulse: Pulse, tmp_path: Path) -> None
     _plausible(found)
     assert "in the monitor's recording" in found["sound"]
     values = found["values"]
-    assert values["datagram.p50"] < values["sound.p50"] < 300
+    assert values["datagram.p50"] < values["sound.p50"] < 1500
     assert values["total.sound"] > values["sound.p50"]
     assert values["underflows"] >= 0
     assert 0 < values["startup.sound"] < 60

@@ -81,7 +81,7 @@ def centroid(file: Path, begin: float, end: float, samplerate: int = 48_000) -> 
 
 
 @pytest.mark.real
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_live_the_eyes_are_heard_in_pure_data_and_in_the_sound(subject: str, tmp_path: Path) -> None:
     """One run of the daemon; the person's headset plays eyes open, goes away, comes back with the eyes closed."""

@@ -51,7 +51,7 @@ def terminal() -> Iterator[Terminal]:
         os.close(fd)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
@@ -159,13 +159,13 @@ def test_a_real_run_rates_and_leaves_the_terminal_as_it_was(terminal: Terminal, 
     """Ctrl-C once, and twice: the second one ends the process at once."""
     path = tmp_path / "a.xdf"
     with on_a_terminal(terminal, path) as process:
-        wait_for(lambda: path.exists() and path.stat().st_size > 10_000, 30)
+        wait_for(lambda: path.exists() and path.stat().st_size > 10_000, 60)
         wait_for(lambda: not terminal.cooked())
         terminal.type("+")
         terminal.type("3 p")  # muted and silenced, too
         wait_for(lambda: ratings_in(path) == [1.0, -0.5])
         terminal.type("\x03" * times)  # by the terminal itself: Ctrl-C stays what it is
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=40)
         assert process.returncode == 130, said
     assert terminal.cooked()
     assert ratings_in(path) == [1.0, -0.5]
@@ -177,9 +177,9 @@ def test_in_the_background_the_terminal_is_left_alone(terminal: Terminal, tmp_pa
     """Whoever reads there, or sets its modes, is stopped: that would be the end of the music."""
     path = tmp_path / "a.xdf"
     with on_a_terminal(terminal, path, "--for", "3", front=False) as process:
-        wait_for(lambda: path.exists() and path.stat().st_size > 10_000, 30)
+        wait_for(lambda: path.exists() and path.stat().st_size > 10_000, 60)
         terminal.type("+")
         assert terminal.cooked()
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=40)
         assert process.returncode == 0, said
     assert ratings_in(path) == []

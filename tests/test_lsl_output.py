@@ -37,7 +37,7 @@ def inlet(name: str) -> Any:
 
 def settled(output: Lsl, frame: Frame) -> None:
     """Send until the outlets of this frame's names are there."""
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while output._streams is None or output._streams.names[0] != frame.features.names:
         output.send(frame)
         time.sleep(0.005)

@@ -131,7 +131,7 @@ def test_after_kill_9_it_plays_on_where_it_was(file: Path) -> None:
         assert shell("tell", "mute", "--name", name).returncode == 0
         wait_for(lambda: (found := memory.read(name)) and found.muted and "1.5" in json.dumps(dict(found.table)))
         os.kill(first.process.pid, signal.SIGKILL)
-        first.process.wait(10)
+        first.process.wait(30)
     with daemons.process("session.resume=true", config=file, name=name) as second:
         line = second.wait_for("playing on where it was")
         assert "mapper 'linear'" in line and "scene 'calm'" in line and "muted" in line
@@ -140,7 +140,7 @@ def test_after_kill_9_it_plays_on_where_it_was(file: Path) -> None:
         assert found["sound"]["muted"] is True  # type: ignore[index]
         assert "1.5" in json.dumps(dict(memory.read(name).table))  # type: ignore[union-attr]
         second.process.send_signal(signal.SIGTERM)
-        assert second.process.wait(10) == 0
+        assert second.process.wait(30) == 0
     after = memory.read(name)
     assert after is not None and after.mapper == "linear" and after.scene == "calm" and after.attempts == 0
     with daemons.process(config=file, name=name) as third:  # without `resume` it begins anew

@@ -134,7 +134,7 @@ class SlowPort:
     def send_message(self, data: Bytes) -> None:
         if data[0] & 0xF0 == 0x90:
             self.entered.set()
-            self.go_on.wait(5.0)
+            self.go_on.wait(30.0)
         self.got.append(data)
 
     def close_port(self) -> None: ...
@@ -150,13 +150,13 @@ def test_a_note_that_is_being_sent_is_ended_after_it_began(end: str, monkeypatch
     monkeypatch.setattr(midi, "_open_port", lambda: port)
     midi.open(clock, make_info())
     midi.send(make_frame(0, time=clock.now(), notes=[Note(clock.now(), 60, 0.5, 60.0)]))
-    assert port.entered.wait(5.0)
+    assert port.entered.wait(30.0)
     act = {"panic": midi.panic, "mute": lambda: midi.mute(True), "close": midi.close}[end]
     ending = threading.Thread(target=act)
     ending.start()
     ending.join(0.1)  # it has had time to get ahead
     port.go_on.set()
-    ending.join(5.0)
+    ending.join(30.0)
     notes = [data[0] & 0xF0 for data in port.got if data[0] & 0xF0 in (0x80, 0x90)]
     assert notes == [0x90, 0x80]
     midi.close()

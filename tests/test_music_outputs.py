@@ -120,7 +120,7 @@ def test_a_score_arrives_in_pure_data() -> None:
         def heard() -> list[list[float]]:
             return [[*map(float, args)] for address, args in received if address == "/brainmusic/note"]
 
-        wait_for(lambda: len(heard()) >= len(notes), 5, "for the notes")
+        wait_for(lambda: len(heard()) >= len(notes), 30, "for the notes")
         osc.close()
     wanted = [[round(note.pitch), note.velocity, note.duration] for note in notes]
     np.testing.assert_allclose(heard(), wanted, rtol=1e-5)
@@ -135,7 +135,7 @@ def test_a_schedule_keeps_order_survives_errors_and_forgets_on_closing() -> None
     schedule.at(now + 0.03, lambda: called.append("first"))
     schedule.at(now + 0.04, lambda: called[99])
     schedule.at(now + 60, lambda: called.append("never"))
-    wait_for(lambda: "second" in called, 5)
+    wait_for(lambda: "second" in called)
     schedule.close()
     schedule.close()
     assert called == ["first", "second"]

@@ -34,7 +34,7 @@ class Receiver:
     def __init__(self, family: int = socket.AF_INET, host: str = "127.0.0.1") -> None:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind((host, 0))
-        self.socket.settimeout(2)
+        self.socket.settimeout(20)
         self.port = int(self.socket.getsockname()[1])
 
     def datagrams(self) -> list[bytes]:

@@ -504,7 +504,7 @@ def test_locking_of_known_phases() -> None:
 
 def test_the_status_says_how_each_is() -> None:
     with daemon(config="duo", name="duo-in-a-test") as running:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while "interbrain" not in dict(status.snapshot(running).features) and time.monotonic() < until:
             time.sleep(0.05)
         shown = status.snapshot(running)
@@ -613,12 +613,12 @@ def test_a_conductor_plays_two_daemons_over_lsl(tmp_path: Path) -> None:
             return {*status.snapshot(conductor).people.items()} if session.frame else set()
 
         with process(*quiet, "source.seed=2", f"output.lsl.name=ben{stamp}", name=f"ben{stamp}"[-30:]):
-            wait_for(lambda: {("anna", "good"), ("ben", "good")} <= there(), 30, "for both performers")
-            wait_for(lambda: "ben.alpha" in session.frame.features, 5, "for a frame")  # type: ignore[union-attr]
+            wait_for(lambda: {("anna", "good"), ("ben", "good")} <= there(), 90, "for both performers")
+            wait_for(lambda: "ben.alpha" in session.frame.features, 30, "for a frame")  # type: ignore[union-attr]
             features = session.frame.features  # type: ignore[union-attr]
             assert {"alpha", "anna.alpha", "ben.alpha.occipital"} <= {*features.names}
             first = features["ben.alpha"]
-            wait_for(lambda: session.frame.features["ben.alpha"] != first, 5, "for values")  # type: ignore[union-attr]
-        wait_for(lambda: ("ben", "lost") in there(), 20, "for the loss of one")
-        assert ("anna", "good") in there()
+            wait_for(lambda: session.frame.features["ben.alpha"] != first, 30, "for values")  # type: ignore[union-attr]
+        wait_for(lambda: ("ben", "lost") in there(), 60, "for the loss of one")
+        wait_for(lambda: ("anna", "good") in there())
         assert session.frame.features.state is State.GOOD  # type: ignore[union-attr]

@@ -244,7 +244,7 @@ def test_control_c_ends_it_with_nothing_written(table: Path, tmp_path: Path) -> 
                 break
         time.sleep(0.2)
         started.send_signal(signal.SIGINT)
-        _, said = started.communicate(timeout=30)
+        _, said = started.communicate(timeout=60)
     finally:
         started.kill()
     assert started.returncode == 130
