@@ -291,7 +291,7 @@ def test_a_file_is_enough_to_choose_the_mapper(tmp_path: Path) -> None:
     assert isinstance(made.mapper, Linear) and made.mapper.files == (path,)
 
 
-def test_a_tick_costs_less_than_a_tenth_of_a_millisecond() -> None:
+def test_a_tick_costs_next_to_nothing() -> None:
     names = tuple(f"{band}.{n}" for band in ("delta", "theta", "alpha", "beta", "gamma") for n in range(64))
     rng = np.random.default_rng(0)
     controls = [*DEFAULT_WEIGHTS, *(f"z.{n}" for n in range(8))]
@@ -303,4 +303,4 @@ def test_a_tick_costs_less_than_a_tenth_of_a_millisecond() -> None:
         mapper.map(now)
         mapper.explain(now)
         seconds.append(time.perf_counter() - begin)
-    assert np.percentile(seconds, 20) < 2e-4  # 3e-5: the median: what else runs here is not the mapper's
+    assert np.percentile(seconds, 20) < 2e-4  # the quickest fifth: what else runs here is not the mapper's
