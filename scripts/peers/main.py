@@ -1,0 +1,122 @@
+"""The names of peers in; tables, a picture, and the section of docs/benchmarks.md out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+
+from peers import catalogue, stimulus, tables, wave
+from peers.judge import Verdict, median
+from peers.peer import Peer
+from peers.wave import Found
+
+CORES = 1.2  # what the peers of one wave may want together, of two
+
+
+def main() -> None:
+    """Play, judge, tell."""
+    options = _options()
+    begun, others = time.monotonic(), machine.Others()
+    chosen = tuple(peer for peer in catalogue.every() if not options.only or peer.key in options.only)
+    found: list[Found] = []
+    if not options.no_tools and chosen:
+        found = play(chosen, options.runs, 20.0 if options.quick else stimulus.LONGEST_S)
+    rows = [summary(peer, [one for one in found if one.key == peer.key]) for peer in chosen]
+    about = {**machine.describe(), "took_s": round(time.monotonic() - begun)}
+    share = others.share()
+    about["others"] = None if share is None else round(share, 3)
+    about["minutes"] = sorted({one.minute for one in found})
+    about["runs"] = options.runs
+    result = {"machine": about, "peers": rows}
+    if options.json:
+        print(json.dumps(tables.plain(result), indent=1))
+    else:
+        print(tables.text(result))
+
+
+def play(chosen: tuple[Peer, ...], runs: int, seconds: float) -> list[Found]:
+    """Return what every run of every peer came to; waves take turns, so that no peer has the quiet hour."""
+    minutes = stimulus.minutes()
+    found: list[Found] = []
+    groups = catalogue.waves(chosen, CORES)
+    for number in range(runs):
+        minute = minutes[number % len(minutes)]
+        for group in groups[number % len(groups) :] + groups[: number % len(groups)]:
+            names = ", ".join(peer.key for peer in group)
+            print(f"run {number + 1} of {runs}, {minute.name}: {names} (load {machine.load()})", file=sys.stderr)
+            for one in wave.run(group, minute.cut(seconds)):
+                found.append(one)
+                print(f"  {one.key}: {_line(one)}", file=sys.stderr, flush=True)
+    return found
+
+
+def summary(peer: Peer, runs: list[Found]) -> dict[str, Any]:
+    """Return the median run of a peer as plain values."""
+    verdicts = [one.verdict for one in runs if one.verdict is not None]
+    row: dict[str, Any] = {
+        **{name: getattr(peer, name) for name in ("key", "tool", "setting", "about", "kind", "version")},
+        "runs": len(verdicts),
+        "why": next((one.why for one in runs if one.why), "") if not verdicts else "",
+    }
+    if verdicts:
+        middle = median(verdicts)
+        good = [one for one in runs if one.verdict is not None]
+        row |= {
+            "prompt": middle.prompt,
+            "best": middle.best,
+            "best_s": middle.best_s,
+            "reach_s": middle.reach_s,
+            "at_arrival": middle.at_arrival,
+            "rate_hz": middle.rate_hz,
+            "cpu": _median([one.cpu for one in good]),
+            "memory_mb": _median([one.memory_mb for one in good]),
+            "processes": max(one.processes for one in good),
+            "lags": middle.lags.tolist(),
+            "curve": middle.curve.tolist(),
+            "each": [_each(one, verdict) for one, verdict in zip(good, verdicts, strict=True)],
+        }
+    return row
+
+
+def _each(one: Found, verdict: Verdict) -> dict[str, Any]:
+    told = {name: value for name, value in asdict(one).items() if name not in ("verdict", "key", "why")}
+    figures = {name: getattr(verdict, name) for name in ("prompt", "best", "best_s", "reach_s", "rate_hz")}
+    return {**told, **figures, "at_arrival": verdict.at_arrival}
+
+
+def _median(values: list[float]) -> float:
+    known = sorted(value for value in values if math.isfinite(value))
+    return known[len(known) // 2] if known else math.nan
+
+
+def _line(one: Found) -> str:
+    if one.verdict is None:
+        return f"nothing: {one.why}"
+    v = one.verdict
+    return (
+        f"{v.prompt:.3f} at 100 ms, best {v.best:.3f} at {1000 * v.best_s:.0f} ms (at arrival {v.at_arrival[1]:.3f} at "
+        f"{1000 * v.at_arrival[0]:.0f}), 0.95 at {1000 * v.reach_s:.0f} ms, {v.rate_hz:.1f} values/s, "
+        f"{one.cpu:.1f} % of a core, {one.memory_mb:.0f} MB, {one.processes} processes"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these peers only, as brainmusic timeflux")
+    parser.add_argument("--runs", type=int, default=2, metavar="N", help="minutes played to every peer (2)")
+    parser.add_argument("--quick", action="store_true", help="20 s, once: to see that it works")
+    parser.add_argument("--no-tools", action="store_true", help="only the encoders and the synth")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--write", type=Path, metavar="DOCS", help="write the section and the picture there")
+    options = parser.parse_args()
+    if options.quick:
+        options.runs = 1
+    return options
