@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon.api import Controls, Features, Frame, State, StreamInfo
 from brainmusic_daemon.service import screen, status
 from brainmusic_daemon.service.daemon import Daemon
+from brainmusic_daemon.service.scribe import Scribe
 from brainmusic_daemon.service.status import Driven, Status
 
 NAMES = ("fundamental_frequency", "loudness", "brightness", "noise", "reverb", "attack", "tempo", "mode", "complexity")
@@ -96,7 +98,7 @@ def test_before_there_is_a_headset_nothing_is_lost() -> None:
 @pytest.mark.parametrize("width", [60, 100, 200])
 def test_the_last_row_shows_the_recording_and_what_the_keys_do(width: int, tmp_path: Path) -> None:
     daemon = Daemon(configuration.load(None, ["output.audio.enabled=false"]))
-    looking = screen.Screen(daemon, "+ - better, worse   space mute, unmute")
+    looking = screen.Screen(daemon, Scribe(logging.NullHandler()), "+ - better, worse   space mute, unmute")
     assert [cell.plain for cell in looking._footer()] == ["+ - better, worse", "space mute, unmute"]
     daemon.recorder.start(tmp_path / "evening.xdf")
     try:

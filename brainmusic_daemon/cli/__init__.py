@@ -22,6 +22,8 @@ COMMANDS = (
 )
 """Each is a module here, with a function of its name."""
 
+_WRITE_OUT_S = 0.5
+
 
 def main() -> NoReturn:
     """Run the command line; every failure that a user can cause ends in one message and its exit code."""
@@ -89,8 +91,14 @@ def _leave(code: int) -> NoReturn:
             signal.signal(number, signal.SIG_IGN)  # it ends already
     if all(not thread.daemon for thread in threading.enumerate()):
         sys.exit(code)
+    last = threading.Thread(target=_write_out, daemon=True)
+    last.start()
+    last.join(_WRITE_OUT_S)  # a terminal that is stopped takes nothing
+    os._exit(code)
+
+
+def _write_out() -> None:
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # closed, or none at all
             stream.flush()
-    os._exit(code)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +28,9 @@ Name = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="Which daemon, where several run: its session.name.")
 ]
 Seconds = Annotated[float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="Stop after so many seconds.")]
+
+
+_LAST_WORD_S = 0.3
 
 
 class Interrupted:
@@ -63,10 +66,9 @@ def interruptible(running: bool = True) -> Iterator[Interrupted]:
         if state.stop.is_set():
             for farewell in state.farewells:
                 farewell()
-            terminal = sys.__stderr__  # sys.stderr belongs to the live display, which hides the cursor
-            if terminal is not None:
-                terminal.write("\x1b[?25h" * terminal.isatty() + "\nbrainmusic: stopped at once\n")
-                terminal.flush()
+            last = threading.Thread(target=_last_word, daemon=True)
+            last.start()
+            last.join(_LAST_WORD_S)
             os._exit(130)
         state.exit_code = 130 if number == signal.SIGINT else 0
         state.stop.set()
@@ -78,6 +80,15 @@ def interruptible(running: bool = True) -> Iterator[Interrupted]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _last_word() -> None:
+    """Say that it ends at once, in a thread: a terminal that is stopped takes nothing."""
+    terminal = sys.__stderr__  # sys.stderr belongs to the live display, which hides the cursor
+    if terminal is not None:
+        with suppress(OSError, ValueError):
+            terminal.write("\x1b[?25h" * terminal.isatty() + "\nbrainmusic: stopped at once\n")
+            terminal.flush()
 
 
 def _is_terminal() -> bool:
@@ -115,7 +126,7 @@ def play(daemon: Daemon, seconds: float | None, interrupted: Interrupted | None 
     if interrupted is None:
         with interruptible() as interrupted:
             return play(daemon, seconds, interrupted)
-    from brainmusic_daemon.service import keys
+    from brainmusic_daemon.service import keys, scribe
     from brainmusic_daemon.service.screen import Screen
 
     sounding = daemon.sounding
@@ -124,9 +135,9 @@ def play(daemon: Daemon, seconds: float | None, interrupted: Interrupted | None 
         *keys.sound(daemon.control.submit, lambda: sounding.muted or sounding.panicked),
     )
     interrupted.running = True
-    with keys.Keyboard(table) as keyboard:
+    with scribe.beside() as writing, keys.Keyboard(table) as keyboard:
         interrupted.farewells.append(keyboard.restore)
         interrupted.reload = daemon.control.reload_soon
-        with Screen(daemon, keyboard.help) as screen:
+        with Screen(daemon, writing, keyboard.help) as screen:
             daemon.run(interrupted.stop, seconds=seconds, watch=screen.watch)
     return interrupted.exit_code

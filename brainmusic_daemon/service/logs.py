@@ -48,7 +48,7 @@ class Limiter(logging.Handler):
     ) -> None:
         """`each`: how often a minute."""
         super().__init__(level)
-        self._target, self._each, self._now = target, each, now
+        self.target, self._each, self._now = target, each, now
         self._counts: OrderedDict[tuple[str, ...], _Count] = OrderedDict()
         self._next = now() + MINUTE_S
         self._writing = threading.local()
@@ -61,7 +61,7 @@ class Limiter(logging.Handler):
         self._writing.now = True
         try:
             self._settle()
-            message = _message(record)
+            message = text_of(record)
             kinds = ((record.name, record.levelname, _NUMBER.sub("#", message)), (record.name,))
             counts = [self._count(kind, record) for kind in kinds]
             limits = (self._each, self._each * SPOKEN)
@@ -69,7 +69,7 @@ class Limiter(logging.Handler):
             if full is None:
                 for count in counts:
                     count.passed += 1
-                self._target.handle(record)
+                self.target.handle(record)
             else:
                 full.held += 1
                 self.held += 1
@@ -84,11 +84,11 @@ class Limiter(logging.Handler):
             self._writing.now = True
             self._settle(everything=True)
             self._writing.now = False
-        self._target.close()
+        self.target.close()
         super().close()
 
     def flush(self) -> None:
-        self._target.flush()
+        self.target.flush()
 
     def _count(self, kind: tuple[str, ...], record: logging.LogRecord) -> _Count:
         found = self._counts.get(kind)
@@ -113,11 +113,11 @@ class Limiter(logging.Handler):
                 "name": count.record.name,
                 "levelno": count.record.levelno,
                 "levelname": count.record.levelname,
-                "msg": f"{count.held} more of this within a minute: {_message(count.record)}",
+                "msg": f"{count.held} more of this within a minute: {text_of(count.record)}",
                 "held": count.held,
             }
         )
-        self._target.handle(more)
+        self.target.handle(more)
 
 
 class JsonFormatter(logging.Formatter):
@@ -129,7 +129,7 @@ class JsonFormatter(logging.Formatter):
             "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', seconds)}.{int(record.created % 1 * 1000):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _message(record),
+            "message": text_of(record),
             "fields": {key: value for key, value in vars(record).items() if key not in _USUAL},
         }
         if record.exc_info:
@@ -137,7 +137,8 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(said, ensure_ascii=False, default=str)
 
 
-def _message(record: logging.LogRecord) -> str:
+def text_of(record: logging.LogRecord) -> str:
+    """Return the text of a record, whatever is wrong with its arguments."""
     try:
         text = record.getMessage()
     except Exception as error:  # noqa: BLE001 - arguments that do not fit: a plug-in's mistake, still worth a line
@@ -171,6 +172,11 @@ def install(handler: logging.Handler, each: int, level: int = logging.INFO) -> N
     package.handlers[:] = [limiter]
     package.setLevel(level)
     package.propagate = False
+
+
+def limiter() -> Limiter | None:
+    """Return what `install` has put in place; None where it has not been called."""
+    return next((found for found in logging.getLogger(PACKAGE).handlers if isinstance(found, Limiter)), None)
 
 
 def journal() -> logging.Handler:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from brainmusic_daemon.service import status
 from brainmusic_daemon.service.daemon import Daemon
+from brainmusic_daemon.service.scribe import Scribe
 
 _SCREEN_S = 0.2  # five times a second is lively, and costs the tick nothing
 _LINE_S = 5.0
@@ -50,21 +51,22 @@ class LogHandler(logging.Handler):
 class Screen:
     """Shows what the brain does, what drives what, the latency and the glitches, while a daemon runs."""
 
-    def __init__(self, daemon: Daemon, keys: str = "") -> None:
-        """`keys`: what the keys do, for the last row."""
-        self._daemon, self._keys = daemon, keys
+    def __init__(self, daemon: Daemon, scribe: Scribe, keys: str = "") -> None:
+        """`scribe` draws; `keys`: what the keys do, for the last row."""
+        self._daemon, self._scribe, self._keys = daemon, scribe, keys
+        self._drawn = True  # the picture before
         self._live = Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else None
         self._next = 0.0
         self._last_state = ""
 
     def __enter__(self) -> Self:
         if self._live and self._daemon.config.session.status:
-            self._live.start()
+            self._scribe.write(self._live.start)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._live:
-            self._live.stop()
+            self._scribe.write(self._live.stop)
         if self._daemon.session.frame is not None and self._daemon.session.acquisition.seen:
             _log.info("%s", status.farewell(status.snapshot(self._daemon)))
 
@@ -80,9 +82,20 @@ class Screen:
         self._next = now + (_SCREEN_S if on_screen else _LINE_S)
         shown = status.snapshot(daemon)
         if self._live is not None:
-            self._live.update(picture(shown, console.width, self._footer()), refresh=True)
+            if self._drawn:  # a terminal that is slow gets fewer pictures
+                new = picture(shown, console.width, self._footer())
+                self._drawn = False
+                if not self._scribe.write(lambda: self._draw(new)):
+                    self._drawn = True
         else:
             _log.info("%s", status.line(shown))
+
+    def _draw(self, shown: Text) -> None:
+        assert self._live is not None
+        try:
+            self._live.update(shown, refresh=True)
+        finally:
+            self._drawn = True
 
     def _footer(self) -> list[Text]:
         """Return how the recording goes, and what the keys do."""
