@@ -68,6 +68,7 @@ class Audio:
     _supervisor: threading.Thread | None = field(default=None, init=False, repr=False)
     _closing: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _past: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _starved: int = field(default=0, init=False, repr=False)  # underflows that the stream's clock knows of
     _failed: int = field(default=0, init=False, repr=False)
     _reopened: int = field(default=0, init=False, repr=False)
     _voicing: Voicing | None = field(default=None, init=False, repr=False)  # its values outlive a reconnection
@@ -112,9 +113,11 @@ class Audio:
 
         if self._playing is None or self._playing[0] is not engine:  # the device was opened again
             self._playing = (engine, Notes(engine), StreamClock(engine.samplerate))
+            self._starved = engine.underflows
         _, notes, stream = self._playing
         assert self._clock is not None
-        stream.observe(self._clock.now(), engine.frame)
+        before, self._starved = self._starved, engine.underflows
+        stream.observe(self._clock.now(), engine.frame, starved=self._starved != before)
         notes.play(frame.notes if not self._silent else (), stream.frame_of, frame.drone)
 
     def panic(self) -> None:

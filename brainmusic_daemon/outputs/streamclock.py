@@ -32,8 +32,12 @@ class StreamClock:
         self._reviewed = math.nan
         self.late = 0  # notes that could not be placed where they belong
 
-    def observe(self, time: float, rendered: int) -> None:
-        """Take in that at session time `time` so many frames had been rendered."""
+    def observe(self, time: float, rendered: int, starved: bool = False) -> None:
+        """Take in that at session time `time` so many frames had been rendered.
+
+        `starved`: the device has run dry since the last time, so that all to come is heard later, by nobody knows how
+        much: to follow that slowly would place notes wrong for half a minute.
+        """
         self._rendered = rendered
         if math.isnan(self._time) or time < self._time:
             self._time, self._begun, self._frame = time, time, float(rendered)
@@ -44,8 +48,10 @@ class StreamClock:
         expected = self._frame + span * self._speed
         error = rendered - expected
         self._time = time
-        if abs(error) > JUMP_S * self._rate:
-            self._begun, self._frame, self._speed = time, float(rendered), self._rate
+        if starved or abs(error) > JUMP_S * self._rate:
+            self._begun, self._frame = time, float(rendered)
+            if not starved:  # else the card is the same as before
+                self._speed = self._rate
             return
         age = time - self._begun
         omega = 2 * math.pi * LOOP_HZ

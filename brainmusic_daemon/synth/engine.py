@@ -75,6 +75,11 @@ class Engine:
         """Frames rendered so far."""
         return int(self.integers[at.FRAME])
 
+    @property
+    def underflows(self) -> int:
+        """How often the device has run dry."""
+        return int(self.integers[at.UNDERFLOWS])
+
     def control(self, controls: Mapping[str, float], frame: int = 0) -> bool:
         """Hand over the absolute values of the controls, to apply from `frame` on (in the past: at once).
 
