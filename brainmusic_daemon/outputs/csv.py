@@ -14,6 +14,7 @@ import orjson
 from pydantic import Field
 
 from brainmusic_daemon.api import BrainmusicError, Clock, Frame, StreamInfo, plugin
+from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.blockfile import BlockFile
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Csv:
     _file: BlockFile | None = field(default=None, init=False)
     _files: list[BlockFile] = field(default_factory=list, init=False)  # all of this session
     _number: int = field(default=1, init=False)
+    _live: bool = field(default=False, init=False)
     _failed: int = field(default=0, init=False)  # files that could not be begun
     _features: tuple[str, ...] = field(default=(), init=False)  # the columns of the newest file
     _controls: tuple[str, ...] = field(default=(), init=False)
@@ -44,9 +46,11 @@ class Csv:
         self.path = Path(self.path).expanduser()
 
     def open(self, clock: Clock | None = None, info: StreamInfo | None = None) -> None:
-        """Create the file; opened again, go on behind the rows that are there."""
+        """Create the file; opened again, go on behind the rows that are there.  Live, a thread writes."""
         path = self.path if self._number == 1 else self.path.with_suffix(f".{self._number}{self.path.suffix}")
-        file = BlockFile(path, append=bool(self._files) and self._files[-1].path == path)
+        append = bool(self._files) and self._files[-1].path == path
+        self._live = self._live if clock is None else not isinstance(clock, VirtualClock)
+        file = BlockFile(path, append, self._live)
         file.open()
         self._file = file
         self._files.append(file)
@@ -96,7 +100,9 @@ class Csv:
         self._row = np.empty(len(names) + 1, dtype=np.float32)
         if not first:
             self._number += 1
-            self.close()
+            if self._file is not None:
+                self._file.close(wait=False)
+                self._file = None
             try:
                 self.open()
             except BrainmusicError as error:

@@ -15,6 +15,7 @@ import orjson
 from pydantic import Field
 
 from brainmusic_daemon.api import Clock, Frame, StreamInfo, plugin
+from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.blockfile import BlockFile
 from brainmusic_daemon.outputs.osc_dialects import SUMMARY
 from brainmusic_daemon.outputs.osc_encoder import DialectName, Encoder, make_encoder
@@ -54,8 +55,8 @@ class Jsonl:
         self._encoder = make_encoder(self.dialect, self.features, self.controls, self.rate_hz, self.heartbeat_s)
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
-        """Create the file; opened again, go on behind the lines that are there."""
-        file = BlockFile(self.path, append=bool(self._files))
+        """Create the file; opened again, go on behind the lines that are there.  Live, a thread writes."""
+        file = BlockFile(self.path, bool(self._files), live=not isinstance(clock, VirtualClock))
         file.open()
         self._file = file
         self._files.append(file)

@@ -13,6 +13,7 @@ from typing import Any
 
 from brainmusic_daemon.api import ConfigError, OutputLost
 from brainmusic_daemon.outputs import xdf_chunks as chunks
+from brainmusic_daemon.outputs.lasting import put_back
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class XdfFile:
         self._tracks: list[_Track] = []
         self._now = now
         try:
-            self._raw = FileIO(path, "x")
+            self._raw = FileIO(path, "x+")
         except FileExistsError:
             raise ConfigError(
                 f"there is a file {path} already, and nothing recorded is ever overwritten: name another, "
@@ -91,6 +92,7 @@ class XdfFile:
                     self._settle(track)
             if sync:
                 self._sync()
+                put_back(self._raw.fileno(), self.path)
         except (OSError, ValueError) as error:
             self._failed(error)
             return False
@@ -115,6 +117,7 @@ class XdfFile:
         try:
             self._append(b"".join(footers))
             self._sync()
+            put_back(self._raw.fileno(), self.path)
         except OSError as error:
             self._failed(error)
         try:

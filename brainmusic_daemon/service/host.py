@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ _log = logging.getLogger(__name__)
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
 _JITTER = 0.2  # share of a pause that is left to chance, so that what failed together does not come back in step
 _LOOK_S = 0.5  # how often an output is asked whether its device is still there
+_HANGS_S = 30.0  # an output that is being opened for so long is no longer waited for
 _PATIENCE_S = 2.0  # of `stop`, with outputs that are still being opened
 
 
@@ -41,9 +43,11 @@ class OutputHost:
         self.lost: dict[str, str] = {}  # name → why it is not open now
         self.error: ConfigError | None = None  # a setting is wrong: no use in going on
         self.tried: set[str] = set()
+        self._begun = math.inf
 
     def start(self) -> None:
         """Begin to open all outputs; returns at once."""
+        self._begun = time.monotonic()
         for name, output in self._outputs.items():
             thread = threading.Thread(target=self._keep_opening, args=(name, output), name=f"open-{name}", daemon=True)
             self._threads.append(thread)
@@ -149,7 +153,15 @@ class OutputHost:
 
     @property
     def all_tried(self) -> bool:
-        """Return whether every output has been opened, or has failed to, at least once."""
+        """Return whether every output has been opened, or has failed to, at least once, or takes for ever."""
+        hanging = set(self._outputs) - self.tried
+        if hanging and time.monotonic() > self._begun + _HANGS_S:  # a driver, or a pipe that nobody reads
+            for name in hanging:
+                self.lost[name] = (
+                    f"output '{name}' is not open after {_HANGS_S:g} s, and not waited for any longer"
+                )
+                _log.warning("%s", self.lost[name])
+            self.tried |= hanging
         return self.tried >= set(self._outputs)
 
     @property

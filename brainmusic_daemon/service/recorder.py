@@ -118,7 +118,12 @@ class Recorder:
                 _log.error("the disk of %s does not answer: its recording ends without its end", file.path)
             self.last = done = self._status(file)
             self._file = self._thread = None
-        _log.info("%s", done if file.path.exists() else f"nothing came to record: {file.path} is gone again")
+        if file.path.exists():
+            _log.info("%s", done)
+        elif any(done.samples.values()):
+            _log.error("%s was deleted while it was being recorded, and what it held is lost", file.path)
+        else:
+            _log.info("nothing came to record: %s is gone again", file.path)
         return done
 
     @property
