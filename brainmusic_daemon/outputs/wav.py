@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from pydantic import Field
 
 from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamInfo, plugin
 from brainmusic_daemon.clock import VirtualClock
+from brainmusic_daemon.outputs.lasting import put_back
 from brainmusic_daemon.synth import timbre_space
 from brainmusic_daemon.synth.instrument_model import check, load
 
@@ -31,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 FADE_S = 0.1
 FLUSH_FRAMES = 1 << 16
+KEEP_FRAMES = 44 * FLUSH_FRAMES  # a minute of sound waits for a disk that is full; what is older becomes silence
 QUEUE_TICKS = 512
 _UPDATE_HEADER_NOW = 0x1060  # SFC_UPDATE_HEADER_NOW of libsndfile: a killed run leaves a valid file
 _FORMATS = {".wav": "WAV", ".flac": "FLAC"}
@@ -59,6 +62,10 @@ class Wav:
     _end: float = field(default=0.0, init=False, repr=False)  # session time up to which there must be sound
     _pending: list[npt.NDArray[np.float32]] = field(default_factory=list, init=False, repr=False)
     _pending_frames: int = field(default=0, init=False, repr=False)
+    _fd: int | None = field(default=None, init=False, repr=False)
+    _silence: int = field(default=0, init=False, repr=False)  # frames that are lost, before those that are pending
+    _trouble: bool = field(default=False, init=False, repr=False)  # the disk takes nothing at present
+    _try_at: int = field(default=0, init=False, repr=False)  # the engine's frame at which it is tried again
     _queue: queue.Queue[Frame | None] | None = field(default=None, init=False, repr=False)
     _writer: threading.Thread | None = field(default=None, init=False, repr=False)
     _counts: dict[str, float] = field(default_factory=dict, init=False, repr=False)
@@ -87,9 +94,15 @@ class Wav:
             raise ConfigError(f"cannot write '{self.path}': there is no folder '{self.path.parent}'")
         model = load(self.model, self.samplerate) if self.model is not None else None
         form = _FORMATS[self.path.suffix.lower()]
+        target: Path | int = self.path
         try:
-            self._file = soundfile.SoundFile(self.path, "w", self.samplerate, 2, self.subtype, format=form)
+            if os.name == "posix":  # elsewhere libsndfile has descriptors of its own
+                target = self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+            self._file = soundfile.SoundFile(target, "w", self.samplerate, 2, self.subtype, format=form)
         except (OSError, RuntimeError) as error:
+            if isinstance(target, int):
+                with contextlib.suppress(OSError):  # libsndfile may have closed it
+                    os.close(target)
             raise ConfigError(f"cannot write '{self.path}': {error}") from error
         self._library = soundfile
         self._engine = Engine(self.samplerate, self.gain_db, Voicing(self._space))
@@ -99,6 +112,8 @@ class Wav:
         self._clock, self._begin = clock, clock.now()
         self._end = self._begin
         self._pending, self._pending_frames = [], 0
+        self._silence = self._try_at = 0
+        self._trouble = False
         self._counts = {"frames_written": 0.0, "ticks_lost": 0.0, "failed": 0.0}
         self._queue = self._writer = None
         if not isinstance(clock, VirtualClock):  # live: the tick must not wait for the disk
@@ -130,10 +145,11 @@ class Wav:
             now = self._clock.now() if self._clock is not None else self._end
             self._render_to(max(self._end, now))
             self._write(everything=True)
-            self._file.close()
         except Exception as error:  # noqa: BLE001  closing never raises
             self._tell(error)
-        self._file = None
+        with contextlib.suppress(Exception):
+            self._file.close()
+        self._file = self._fd = None
 
     def counters(self) -> Mapping[str, float]:
         """Return frames written, ticks lost, failed writes, and the synth's own counts."""
@@ -157,11 +173,14 @@ class Wav:
             self._tell(error)
 
     def _tell(self, error: Exception) -> None:
-        """Count a failed write, and tell of the first one."""
+        """Count a failed write, and tell of the first one in a row."""
         self._counts["failed"] += 1
-        if self._counts["failed"] == 1:
-            said = str(error) or "not all frames were taken"  # soundfile asserts that they were
-            _log.error("cannot write '%s': %s", self.path, said.rstrip("."))
+        if not self._trouble:
+            self._trouble = True
+            reason = (
+                getattr(error, "strerror", None) or str(error) or "not all frames were taken"
+            )  # soundfile asserts it
+            _log.error("cannot write '%s': %s; is the disk full? It is tried again", self.path, reason.rstrip("."))
             _log.debug("'%s'", self.path, exc_info=error)
 
     def _render_to(self, time: float) -> None:
@@ -174,24 +193,50 @@ class Wav:
             wanted -= len(block)
             self._pending.append(block)
             self._pending_frames += len(block)
-            if self._pending_frames >= FLUSH_FRAMES:
+            if self._pending_frames >= FLUSH_FRAMES and self._engine.frame >= self._try_at:
+                self._try_at = self._engine.frame + FLUSH_FRAMES * self._trouble
                 self._write(everything=False)
 
     def _write(self, everything: bool) -> None:
-        """Write what is pending, less the stretch that the fade at the end will need."""
+        """Write what is pending, less the stretch that the fade at the end will need.
+
+        What the disk refuses stays pending, so that later sound stays at its time; FLAC cannot take a write back, and
+        ends there.
+        """
         if not self._pending:
             return
         sound = np.concatenate(self._pending)
         tail = min(round(FADE_S * self.samplerate), len(sound))
-        self._pending, self._pending_frames = [], 0
+        rest = sound[len(sound) - tail :].copy()
         if everything:
             sound[len(sound) - tail :] *= np.linspace(1.0, 0.0, tail, dtype=np.float32)[:, None]
-        else:
-            sound, rest = sound[: len(sound) - tail], sound[len(sound) - tail :]
-            self._pending, self._pending_frames = [rest], len(rest)
+        try:
+            self._put(sound if everything else sound[: len(sound) - tail])
+        except Exception:
+            sound[len(sound) - tail :] = rest
+            lost = max(0, len(sound) - KEEP_FRAMES)
+            self._silence += lost
+            self._pending, self._pending_frames = [sound[lost:]], len(sound) - lost
+            raise
+        self._pending, self._pending_frames = ([], 0) if everything else ([rest], tail)
+        if self._trouble:
+            self._trouble = False
+            _log.warning("'%s' goes on", self.path)
+
+    def _put(self, sound: npt.NDArray[np.float32]) -> None:
+        """Write all of it, behind what is in the file; raises what libsndfile raises."""
+        if self._trouble:
+            self._file.seek(int(self._counts["frames_written"]))
+        while self._silence:
+            some = min(self._silence, FLUSH_FRAMES)
+            self._file.write(np.zeros((some, 2), np.float32))
+            self._counts["frames_written"] += some
+            self._silence -= some
         self._file.write(sound)
         self._file.flush()
         if self.path.suffix.lower() == ".wav":
             library = self._library
             library._snd.sf_command(self._file._file, _UPDATE_HEADER_NOW, library._ffi.NULL, 0)
         self._counts["frames_written"] += len(sound)
+        if self._fd is not None:
+            put_back(self._fd, self.path)

@@ -78,9 +78,12 @@ class Watcher:
 
 
 def _look(file: Path) -> object:
-    """Return what tells one state of a file from another; None where there is none."""
+    """Return what tells one state of a file from another; None where there is none, or nothing in it yet.
+
+    Many programs save by emptying the file and filling it again: an empty configuration is a valid one, but nobody's.
+    """
     try:
         found = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return None if not found.st_size else (found.st_mtime_ns, found.st_size, found.st_ino)
