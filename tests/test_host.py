@@ -268,7 +268,7 @@ def test_one_that_hangs_when_a_headset_comes_back_is_left_behind(
 ) -> None:
     class Slow(Unbounded):
         def prepare(self, names: Sequence[str], tick: float) -> None:
-            release.wait(30)
+            release.wait(5)
 
     monkeypatch.setattr("brainmusic_daemon.mapping.seat.PREPARE_S", 0.05)
     release = threading.Event()

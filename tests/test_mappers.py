@@ -190,7 +190,7 @@ def test_names_of_nothing_are_refused(text: str, said: str, stage: Stage) -> Non
 def test_what_hangs_while_it_is_prepared_is_left_behind() -> None:
     release = threading.Event()
     with pytest.raises(Exception, match=r"trying 'x' was not done within 0\.05 s"):
-        bounded(lambda: release.wait(30), "trying 'x'", 0.05)
+        bounded(lambda: release.wait(5), "trying 'x'", 0.05)
     release.set()
 
 
