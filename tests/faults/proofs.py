@@ -1,0 +1,45 @@
+"""What was shown for each row, kept beside the rows: one file a group, written by `scripts/reliability --prove`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.faults import GROUPS, Fault
+
+FOLDER = Path(__file__).parent / "proved"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That a row's test has failed without its handling."""
+
+    digest: str  # of what was taken out and of the test's name: a changed row has to be shown anew
+    date: str
+    seconds: float
+    seen: str  # how the test failed
+
+    @staticmethod
+    def digest_of(row: Fault) -> str:
+        return hashlib.sha256(json.dumps([row.test, row.without]).encode()).hexdigest()[:16]
+
+
+def proofs() -> dict[str, Proof]:
+    """Return all that was shown, by the rows' names."""
+    found: dict[str, Proof] = {}
+    for group in GROUPS:
+        path = FOLDER / f"{group}.json"
+        if path.exists():
+            found |= {name: Proof(**values) for name, values in json.loads(path.read_text(encoding="utf-8")).items()}
+    return found
+
+
+def keep(row: Fault, proof: Proof, names: set[str]) -> None:
+    """Write one down; those of rows that are no longer there (`names`: the group's) go."""
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{row.group}.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = {name: values for name, values in known.items() if name in names} | {row.name: asdict(proof)}
+    path.write_text(json.dumps(known, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

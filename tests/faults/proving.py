@@ -1,0 +1,92 @@
+"""A row in; its test run in a copy of the program without the handling, and whether it failed, out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults import Fault
+from tests.faults.page import CHECKOUT
+
+_COPIED = ("brainmusic_daemon", "configs", "tests", "docs", "examples", "scripts")
+_ALSO = ("pyproject.toml", "README.md", "CHANGELOG.md", "constraints.txt")
+LONGEST_S = 900.0
+
+
+@contextmanager
+def _copy() -> Iterator[Path]:
+    """A copy of the checkout; nothing of the original is touched."""
+    with tempfile.TemporaryDirectory(prefix="brainmusic-fault-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".pytest_cache")
+        for part in _COPIED:
+            shutil.copytree(CHECKOUT / part, folder / part, ignore=ignored)
+        for part in _ALSO:
+            shutil.copy2(CHECKOUT / part, folder / part)
+        yield folder
+
+
+def _run(folder: Path, *tests: str) -> tuple[int, str]:
+    """Run tests on a copy; programs that they start find the copy too."""
+    data = os.environ.get("BRAINMUSIC_TEST_DATA", str(CHECKOUT.parent / "shared" / "data"))
+    env = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "BRAINMUSIC_TEST_DATA": data}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=short", *tests]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, text=True, timeout=LONGEST_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"E   hangs for {LONGEST_S:.0f} s"
+    return done.returncode, done.stdout + done.stderr
+
+
+def take_out(row: Fault, folder: Path) -> None:
+    """Take a row's handling out of a copy; what is left has to be a program still."""
+    assert row.without is not None
+    name, old, new = row.without
+    path = folder / name
+    source = path.read_text(encoding="utf-8")
+    if source.count(old) != 1:
+        raise ValueError(f"{row.name}: the text to take out stands {source.count(old)} times in {name}")
+    source = source.replace(old, new)
+    if name.endswith(".py"):
+        compile(source, name, "exec")
+    path.write_text(source, encoding="utf-8")
+
+
+def healthy(some: tuple[Fault, ...]) -> str:
+    """Run the tests of rows as they are; return what went wrong, "" if they all pass and none is left out."""
+    with _copy() as folder:
+        code, said = _run(folder, "-rs", *dict.fromkeys(row.test for row in some))
+    if code == 0 and not re.search(r"\d+ skipped", said):
+        return ""
+    return said[-3000:] or f"pytest ended with {code}"
+
+
+def fails(row: Fault) -> tuple[bool, float, str]:
+    """Return whether a row's test fails without its handling, the seconds it took, and how."""
+    with _copy() as folder:
+        take_out(row, folder)
+        begin = time.monotonic()
+        code, said = _run(folder, row.test)
+        took = time.monotonic() - begin
+    errors = re.findall(r"^E +(.+)$", said, re.MULTILINE) or [line for line in said.splitlines() if "Timeout" in line]
+    how = next((line for line in errors if line.strip()), said.strip().splitlines()[-1] if said.strip() else "")
+    how = how.replace(str(folder), "").strip()[:160]
+    return code == 1 and bool(re.search(r"\b1 (failed|error)\b", said) or "Timeout" in said or errors), took, how
+
+
+def fail_all(some: tuple[Fault, ...], workers: int) -> Iterator[tuple[Fault, bool, float, str]]:
+    """Try rows side by side, each in a copy of its own."""
+    with ThreadPoolExecutor(workers) as pool:
+        for row, (failed, took, how) in zip(some, pool.map(fails, some), strict=True):
+            yield row, failed, took, how
