@@ -197,7 +197,7 @@ class Acquisition:
                 before = self._clock.now()
                 try:
                     came = self._step(READ_S)
-                except Exception as error:  # a bug in a plug-in must not end the music
+                except (Exception, SystemExit) as error:  # a bug in a plug-in must not end the music
                     log.debug("source '%s'", self._name, exc_info=True)
                     self._lose(SourceLost(f"source '{self._name}' failed: {type(error).__name__}: {error}"))
                     continue

@@ -93,7 +93,7 @@ class XdfFile:
             if sync:
                 self._sync()
                 put_back(self._raw.fileno(), self.path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             self._failed(error)
             return False
         if self.trouble:
@@ -197,4 +197,4 @@ def free_name(path: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

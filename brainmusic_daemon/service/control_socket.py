@@ -41,6 +41,7 @@ class ControlSocket:
         self._stop = threading.Event()
         self._places = threading.BoundedSemaphore(MOST_CLIENTS)
         self._thread = threading.Thread(target=self._accept, name="control-socket", daemon=True)
+        self._told = False  # that nobody is heard
         self.turned_away = 0  # wrong token, too long, no JSON, too many
 
     def start(self) -> None:
@@ -108,15 +109,28 @@ class ControlSocket:
                 connection, _ = listening.accept()
             except TimeoutError:
                 continue
-            except OSError:
+            except OSError as error:  # no more files may be open
                 if self._stop.wait(_ACCEPT_S):
                     return
+                self._deaf(error)
                 continue
             if not self._places.acquire(blocking=False):
                 self.turned_away += 1
                 self._say_busy(connection)
                 continue
-            threading.Thread(target=self._serve, args=(connection,), name="control-client", daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(connection,), name="control-client", daemon=True).start()
+            except RuntimeError as error:  # no more threads
+                self._places.release()
+                connection.close()
+                self._deaf(error)
+            else:
+                self._told = False
+
+    def _deaf(self, error: Exception) -> None:
+        if not self._told:
+            self._told = True
+            _log.warning("`brainmusic status`, `swap` and `stop` do not reach this daemon for a while: %s", error)
 
     def _say_busy(self, connection: socket.socket) -> None:
         """Turn a client away, in words: one that hears nothing would take this daemon for gone."""

@@ -22,6 +22,7 @@ from brainmusic_daemon.service.host import OutputHost, lost_for_good
 from brainmusic_daemon.service.kept import recall
 from brainmusic_daemon.service.logbook import LogBook
 from brainmusic_daemon.service.mappers import Mappers
+from brainmusic_daemon.service.measures import resident_bytes
 from brainmusic_daemon.service.memory import Memory
 from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.notify import Heart, Notify
@@ -32,6 +33,7 @@ from brainmusic_daemon.service.sounding import Sounding
 from brainmusic_daemon.service.ticker import Ticker
 from brainmusic_daemon.service.tutor import Tutor
 from brainmusic_daemon.service.web import Web
+from brainmusic_daemon.service.weight import Weight
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Daemon:
         self._stop_ticking = threading.Event()
         self._announcer = Announcer()
         self._battery = Battery(lambda: self.session.acquisition.battery, self.sounding.say)
+        self._weight = Weight(resident_bytes, lambda: self.session.pipeline.host.playing.name)
         self._ended = threading.Event()  # by a command
 
     def run(
@@ -152,6 +155,7 @@ class Daemon:
                 self.session.latency = Histogram()
                 self.ticker.started()
             self._battery.look(now)
+            self._weight.look(now)
             self._tell_manager()
             if acquisition.state is SourceState.FAILED and acquisition.error is not None:
                 raise acquisition.error

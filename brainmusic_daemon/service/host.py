@@ -95,7 +95,7 @@ class OutputHost:
                 self.lost[name] = str(error)
                 self.tried.add(name)
                 return False
-            except Exception as error:  # noqa: BLE001 - a plug-in that breaks its promise must not stop the others
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in that breaks its promise
                 self.lost[name] = f"output '{name}' failed to open: {type(error).__name__}: {error}"
                 if tries == 0:
                     _log.warning("%s", self.lost[name])
@@ -157,9 +157,7 @@ class OutputHost:
         hanging = set(self._outputs) - self.tried
         if hanging and time.monotonic() > self._begun + _HANGS_S:  # a driver, or a pipe that nobody reads
             for name in hanging:
-                self.lost[name] = (
-                    f"output '{name}' is not open after {_HANGS_S:g} s, and not waited for any longer"
-                )
+                self.lost[name] = f"output '{name}' is not open after {_HANGS_S:g} s, and not waited for any longer"
                 _log.warning("%s", self.lost[name])
             self.tried |= hanging
         return self.tried >= set(self._outputs)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.service import kept
 from brainmusic_daemon.service.kept import Kept
 
@@ -66,7 +65,7 @@ class Memory:
             if self._failed:
                 _log.info("what plays is kept again")
             self._failed = False
-        except (OSError, ValueError, ConfigError) as error:
+        except Exception as error:  # noqa: BLE001 - also where there is no memory for it: the next one may do
             if not self._failed:
                 _log.warning("what plays is not kept for after a crash: %s", error)
             self._failed = True

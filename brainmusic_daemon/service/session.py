@@ -42,6 +42,7 @@ class Session:
         self.pipeline = Pipeline(config, live=not isinstance(clock, VirtualClock))
         self.outputs: Sequence[Output] = ()  # open ones; replaced as a whole
         self.output_failures = 0
+        self._failing: set[str] = set()  # outputs whose failure was told
         self.latency = Histogram()  # newest sample → all outputs were handed the frame
         self.frame: Frame | None = None  # newest
         self.tap: Callable[[Frame], None] | None = None  # hears every frame, in the tick: must neither block nor raise
@@ -103,8 +104,11 @@ class Session:
         for output in self.outputs:
             try:
                 output.send(frame)
-            except Exception:  # noqa: BLE001 - a plug-in that breaks its promise must not stop the others
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - one that breaks its promise must not stop others
                 self.output_failures += 1
+                if (name := type(output).__name__.lower()) not in self._failing:
+                    self._failing.add(name)
+                    _log.warning("output '%s' failed: %r; further failures are only counted", name, error)
         tap = self.tap
         if tap is not None:
             tap(frame)

@@ -56,7 +56,7 @@ class Ticker:
         self.ticks += 1
         try:
             self._work(deadline)
-        except Exception:  # noqa: BLE001 - whatever a plug-in raises, the next tick comes
+        except (Exception, SystemExit):  # noqa: BLE001 - whatever a plug-in raises, the next tick comes
             self.failed += 1
             if self.failed == 1:
                 _log.exception("a tick failed; the music goes on, further failures are only counted")

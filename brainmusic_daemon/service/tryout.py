@@ -25,7 +25,10 @@ def bounded(work: Callable[[], R], what: str, patience_s: float = PATIENCE_S) ->
     def call(_: None) -> R:
         return work()
 
-    worker = Worker(call, "preparing")
+    try:
+        worker = Worker(call, "preparing")
+    except RuntimeError as error:  # the system gives no more threads
+        raise Fault(f"{what} failed: {error}") from error
     try:
         result = worker.call(None, patience_s)
     except BrainmusicError:
