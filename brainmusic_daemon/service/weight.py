@@ -38,8 +38,8 @@ class Weight:
         grown = resident - found[0]
         if len(found) == READINGS and grown >= GROWN_BYTES:
             _log.warning(
-                "memory grows without end: %.0f MB more in %.0f s, %.0f MB in use; mapper '%s' plays: what does it keep "
-                "at each tick?",
+                "memory grows without end: %.0f MB more in %.0f s, %.0f MB in use; mapper '%s' plays: what does it "
+                "keep at each tick?",
                 grown / 2**20, EVERY_S * (READINGS - 1), resident / 2**20, self._playing(),
             )  # fmt: skip
             found.clear()
