@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 
 from peers.peer import Peer
 
@@ -16,15 +17,11 @@ def every() -> tuple[Peer, ...]:
 
 
 def waves(peers: tuple[Peer, ...], cores: float) -> list[list[Peer]]:
-    """Return groups that run at the same time without wanting more than `cores`, what is always there in each."""
+    """Return groups that run at the same time and want some `cores` at most, what is always there in each."""
     always = [peer for peer in peers if peer.key in ALWAYS]
+    others = sorted((peer for peer in peers if peer not in always), key=lambda peer: -peer.cores)
     room = cores - sum(peer.cores for peer in always)
-    groups: list[list[Peer]] = []
-    for peer in sorted((peer for peer in peers if peer not in always), key=lambda peer: -peer.cores):
-        for group in groups:
-            if sum(one.cores for one in group) + peer.cores <= room:
-                group.append(peer)
-                break
-        else:
-            groups.append([peer])
-    return [[*always, *group] for group in groups] or [always]
+    groups: list[list[Peer]] = [[] for _ in range(max(1, math.ceil(sum(peer.cores for peer in others) / room)))]
+    for peer in others:
+        min(groups, key=lambda group: sum(one.cores for one in group)).append(peer)
+    return [[*always, *group] for group in groups]

@@ -22,7 +22,7 @@ def _start(*method: str) -> Callable[[Stage], None]:
 def _peer(key: str, setting: str, about: str, *method: str) -> Peer:
     reading = by_position("/alpha")
     return Peer(
-        *(key, "script", setting, about, "script", _start(*method), reading), power=False, version=VERSION, cores=0.1
+        *(key, "script", setting, about, "script", _start(*method), reading), power=False, version=VERSION, cores=0.03
     )
 
 

@@ -15,7 +15,7 @@ Array = npt.NDArray[np.float64]
 
 STEP_S = 0.005  # of the lags
 HELD_HZ = 200.0  # how finely a receiver looks at what it has
-LONGEST_S = 4.0
+LONGEST_S = 5.0
 SETTLE_S, END_S = 6.0, 1.5  # left out: filling windows and looking back; the truth has no future to look at
 ASKED = 0.95
 PROMPT_S = 0.1

@@ -18,7 +18,7 @@ from peers.judge import Verdict, median
 from peers.peer import Peer
 from peers.wave import Found
 
-CORES = 1.2  # what the peers of one wave may want together, of two
+CORES = 1.0  # what the peers of one wave may want together: half of a small machine
 
 
 def main() -> None:

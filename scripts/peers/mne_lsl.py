@@ -25,7 +25,7 @@ def _peer(key: str, setting: str, about: str, window_s: float, period_s: float) 
         *(key, "mne-lsl + Welch", setting, about, "named", _start(window_s, period_s), by_position("/alpha")),
         environment="mne",
         version=VERSION,
-        cores=0.25,
+        cores=0.06,
     )
 
 

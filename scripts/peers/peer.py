@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -67,12 +68,13 @@ class Stage:
         return [self.channels.index(name) for name in self.watched]
 
     def said(self) -> str:
-        """Return the last thing that any of the programs said."""
-        for path in sorted(self.folder.glob("log*.txt"), reverse=True):
-            lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            if lines:
-                return lines[-1].strip()[:200]
-        return "it said nothing"
+        """Return the last complaint of any of the programs, or else the last thing said."""
+        every: list[str] = []
+        for path in sorted(self.folder.glob("log*.txt")):
+            text = re.sub(r"\x1b\[[0-9;]*m", "", path.read_text(encoding="utf-8", errors="replace"))
+            every += [line.strip()[:200] for line in text.splitlines() if line.strip()]
+        complaints = [line for line in every if re.search(r"\w*(Error|ERROR|Exception|rror:)\b", line)]
+        return (complaints or every or ["it said nothing"])[-1]
 
     def close(self) -> None:
         """End all programs, the last one first, with their children."""
@@ -112,13 +114,14 @@ class Peer:
     cores: float = 0.2  # about what it takes, so that peers that run together leave room
 
 
-def by_position(address: str) -> Reading:
-    """Return a reading of messages with one value per watched channel, in their order."""
+def by_position(address: str, channels: Sequence[str] = ()) -> Reading:
+    """Return a reading of messages with a value per channel: the watched ones, or those named, in their order."""
 
     def read(found: str, arguments: Sequence[object], watched: tuple[str, ...]) -> Mapping[str, float]:
-        if found != address or len(arguments) != len(watched):
+        names = channels or watched
+        if found != address or len(arguments) != len(names):
             return {}
-        return {name: float(value) for name, value in zip(watched, arguments, strict=True)}  # type: ignore[arg-type]
+        return {name: float(value) for name, value in zip(names, arguments, strict=True)}  # type: ignore[arg-type]
 
     return read
 

@@ -38,12 +38,13 @@ def main() -> None:
         outlet.push_sample(row)
         return now
 
+    row = before[0]
     for row in _round(before):
         push(row)
         if not said.empty():
             break
     said.get()
-    pushed = [push(row) for row in samples]
+    pushed = [push(row) for row in _joined(row, samples, rate)]
     sys.stdout.write(json.dumps(pushed) + "\n")
     sys.stdout.flush()
     for row in _round(before):
@@ -62,6 +63,14 @@ def _outlet(name: str, channels: list[str], rate: float) -> object:
         channel.append_child_value("unit", "microvolts")
         channel.append_child_value("type", "EEG")
     return pylsl.StreamOutlet(info, chunk_size=1)
+
+
+def _joined(last: list[float], rows: list[list[float]], rate: float) -> list[list[float]]:
+    """Return the rows, their first second drawn to where the last one was: eyes close without a step."""
+    made, n = np.array(rows), round(rate)
+    fade = np.cos(np.linspace(0, np.pi / 2, n))[:, None] ** 2
+    made[:n] += fade * (np.array(last) - made[0])
+    return made.tolist()  # type: ignore[no-any-return]
 
 
 def _round(rows: list[list[float]]) -> Iterator[list[float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ CHANNELS = ("Fp1", "Fp2", "C3", "C4", "Pz", "O1", "Oz", "O2")  # of a usual smal
 WATCHED = ("O1", "Oz", "O2")  # their alpha is delivered and judged
 ALPHA = (8.0, 13.0)
 LONGEST_S = 61.0
+RATE_HZ = 250.0  # of a usual headset: settings of "256 samples" then mean what their authors meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,14 @@ def _recorded(folder: Path) -> Iterator[Minute]:
 
 
 def _eight(path: Path) -> tuple[Array, float]:
+    from scipy.signal import resample_poly
+
     take = load(path)
     labels: Sequence[str] = [label(name) for name in take.channels]
-    picks = [labels.index(name.upper()) for name in CHANNELS]
-    return take.samples[: round(LONGEST_S * take.samplerate), picks], take.samplerate
+    rows = take.samples[: round(LONGEST_S * take.samplerate), [labels.index(name.upper()) for name in CHANNELS]]
+    ratio = Fraction(RATE_HZ / take.samplerate).limit_denominator(1000)
+    middle = rows.mean(axis=0)
+    return middle + resample_poly(rows - middle, ratio.numerator, ratio.denominator, axis=0), RATE_HZ
 
 
 def simulated() -> Minute:

@@ -22,7 +22,7 @@ from peers.peer import SCRIPTS, Peer, Stage
 from peers.receiver import Receiver, values
 from peers.stimulus import WATCHED, Minute
 
-START_S = 75.0  # that a peer may need until its first datagram
+START_S = 120.0  # that a peer may need until its first datagram
 WARM_S = 8.0  # that all of them run before the eyes close
 _METER = Path(__file__).with_name("meter.py")
 
