@@ -106,6 +106,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """How the signal of one of several persons is, at one tick."""
+
+    state: State
+    follow: float  # 0..1, the share by which the music follows this person
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """One tick's features: `values[index[name]]`; every `<name>` is 0..1, its `raw.<name>` is physical."""
 
@@ -118,6 +126,7 @@ class Features:
     quality: FloatArray  # (n_channels,) 0 unusable … 1 good
     state: State
     events: tuple[Event, ...] = ()  # found in this tick
+    people: Mapping[str, Signal] = field(default_factory=dict)  # person → signal, where several play
 
     def __getitem__(self, name: str) -> float:
         return float(self.values[self.index[name]])
@@ -209,6 +218,7 @@ class Frame:
     drone: Drone | None = None  # None: the synth's own chord, from the controls alone
     words: Words | None = None  # of a mapper that speaks
     mapper: str = ""  # which one plays
+    follow: float = 0.0  # 0..1, the share by which the music follows the brain: 0 at rest
 
 
 # --- the controls of the synth ----------------------------------------------------------------------------------------

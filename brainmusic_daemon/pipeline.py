@@ -116,7 +116,8 @@ class Pipeline:
         notes = self.score.advance(features.time, controls.values, follow)
         drone = self.score.drone(controls.values)
         host = self.host
-        frame = Frame(features.time, self._number, features, controls, notes, drone, host.words, host.playing.name)
+        says = host.words, host.playing.name, follow
+        frame = Frame(features.time, self._number, features, controls, notes, drone, *says)
         self._number += 1
         return frame
 

@@ -13,12 +13,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # room → rooms it may know, beside `api`, `clock`, `registry`, `jit` and itself; who is not here joins the others
 MAY_KNOW = {
     "acquisition": {"liblsl"},
-    "features": {"sections"},
+    "features": {"sections", "signals"},
     "mapping": set(),
     "music": set(),
     "learning": {"mapping", "acquisition"},  # the model it makes; the XDF that it reads
     "synth": set(),
-    "outputs": {"synth", "liblsl"},  # the audio callback *is* the synth
+    "outputs": {"synth", "liblsl", "signals"},  # the audio callback *is* the synth
     "api": set(),
     "clock": set(),
     "jit": set(),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from brainmusic_daemon.api import Event, Frame, State, StreamInfo
+from brainmusic_daemon.api import Event, Frame, Signal, State, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.outputs.lsl import Lsl
 from tests.frames import make_frame
@@ -62,11 +63,30 @@ def test_features_and_controls_arrive_with_names_values_and_times(output: Lsl) -
         for frame in frames:
             sample, stamp = stream.pull_sample(timeout=20)
             values = frame.features if read == "features" else frame.controls
-            assert np.allclose(sample, [values[name] for name in names])
+            known = [name for name in names if not name.startswith("signal.")]
+            assert np.allclose(sample[: len(known)], [values[name] for name in known])
             assert abs(stamp - (frame.time + output._offset)) < 1e-6
     assert {"alpha", "engagement", "alpha.frontal"} <= {*labels(features)} and "raw.alpha" not in labels(features)
     assert labels(controls)[0] == "fundamental_frequency"
     assert abs(output._offset - pylsl.local_clock() + WallClock().now()) < 3600
+
+
+def test_how_the_signal_is_goes_along_of_all_and_of_each(output: Lsl) -> None:
+    people = {"anna": Signal(State.GOOD, 1.0), "ben": Signal(State.RESTING, 0.25)}
+    frame = make_frame(0, state=State.CALIBRATING)
+    frame = replace(frame, features=replace(frame.features, people=people), follow=0.75)
+    settled(output, frame)
+    stream = inlet(f"{output.name} features")
+    output.send(frame)
+    sample, _ = stream.pull_sample(timeout=20)
+    info = stream.info(timeout=20)
+    told = dict(zip(info.get_channel_labels(), sample, strict=True))
+    assert told["signal.state"] == 3 and told["signal.follow"] == 0.75
+    assert told["signal.age"] == pytest.approx(0.004, abs=1e-6)
+    assert (told["signal.anna.state"], told["signal.anna.follow"]) == (4, 1.0)
+    assert (told["signal.ben.state"], told["signal.ben.follow"]) == (1, 0.25)
+    assert {"Features", "Signal"} == {*info.get_channel_types()}
+    assert "4 good" in info.desc().child_value("states") and info.desc().child_value("version")
 
 
 def test_state_events_and_mapper_are_markers(output: Lsl) -> None:

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from brainmusic_daemon.api import (
     Event,
     Features,
     Frame,
+    Signal,
     State,
     StreamInfo,
     Window,
@@ -575,6 +577,86 @@ def test_a_performers_features_enter_as_they_are_and_stale_ones_do_not() -> None
     assert features.state is State.LOST and made.follow < 0.5
     assert made.update(6.0, row(0.3, 0.7, 30.0), alive=True).state is State.GOOD
     assert made.update(6.02, row(0.4, 0.7, 30.0), alive=False).state is State.LOST
+
+
+TOLD = ("alpha", "raw.alpha", "signal.state", "signal.follow", "signal.age")
+
+
+@pytest.mark.parametrize(
+    ("code", "share", "state", "followed"),
+    [
+        (4, 1.0, State.GOOD, 1.0),
+        (3, 0.5, State.CALIBRATING, 0.5),
+        (2, 1.0, State.HELD, 1.0),  # it holds, so the conductor does
+        (1, 0.2, State.RESTING, 0.2),
+        (0, 0.0, State.LOST, 0.0),
+        (4, 9.0, State.GOOD, 1.0),  # what cannot be
+        (7, 1.0, State.LOST, 1.0),
+        (math.nan, math.nan, State.LOST, 0.0),
+        (2.5, -1.0, State.LOST, 0.0),
+    ],
+)
+def test_a_conductor_follows_a_performer_as_far_as_their_own_daemon_does(
+    code: float, share: float, state: State, followed: float
+) -> None:
+    made = performed(TOLD)
+    assert made.names == ("alpha", "raw.alpha")
+    for number in range(400):
+        good = made.update(number * TICK, row(0.3, 20.0, 4, 1.0, 0.06), alive=True)
+    assert good.state is State.GOOD and made.follow == 1.0  # though nothing moves: their daemon says that it is so
+    told = made.update(8.0, row(0.3, 20.0, code, share, 0.06), alive=True)
+    assert told.state is state and made.follow == pytest.approx(followed)
+    assert told.sample_time == pytest.approx(-0.06)  # of their newest sample, not of their tick
+
+
+def test_a_performer_whose_signal_goes_bad_fades_from_the_group() -> None:
+    made = Together({"anna": performed(TOLD), "ben": performed(TOLD)}, TICK, 600.0)
+    for number in range(400):
+        features = made.update(
+            number * TICK, [row(0.8, 1.0, 4, 1.0, 0.0), row(0.2, 1.0, 4, 1.0, 0.0)], alive=[True] * 2
+        )
+    assert features["alpha"] == pytest.approx(0.5, abs=0.01)
+    group, own = [], []
+    for number in range(400, 600):
+        share = max(0.0, 1.0 - (number - 400) / 100)
+        heard = [row(0.8, 1.0, 1, share, 0.0), row(0.2, 1.0, 4, 1.0, 0.0)]
+        features = made.update(number * TICK, heard, alive=[True, True])
+        group.append(features["alpha"])
+        own.append(features["anna.alpha"])
+    assert max(abs(np.diff(group))) < 0.02 and group[-1] == pytest.approx(0.2, abs=0.01)  # no step
+    assert max(abs(np.diff(own))) < 0.02 and own[-1] == pytest.approx(0.5, abs=0.01)
+    assert features.people["anna"] == Signal(State.RESTING, 0.0) and features.people["ben"].state is State.GOOD
+    for number in range(600, 700):  # the line is cut: nothing arrives, and nobody says so
+        features = made.update(number * TICK, heard, alive=[True, False])
+    assert features.people["ben"].state is State.LOST and features.people["ben"].follow < 0.2
+
+
+def test_what_a_strange_sender_puts_into_features_stays_in_range() -> None:
+    made = performed()
+    made.update(0.0, row(0.4, 0.7, 30.0), alive=True)
+    features = made.update(0.02, row(7.0, math.nan, math.inf), alive=True)
+    assert [*features.values] == pytest.approx([1.0, 0.7, 30.0])
+    assert made.update(0.04, row(-3.0, 0.1, 5.0), alive=True)["alpha"] == 0.0
+
+
+def test_the_state_of_each_is_told_over_osc() -> None:
+    from brainmusic_daemon.outputs.osc_encoder import make_encoder
+    from tests.frames import make_frame
+
+    people = {"anna": Signal(State.GOOD, 1.0), "ben": Signal(State.HELD, 0.5)}
+    frame = make_frame(0)
+    encoder = make_encoder("brainmusic")
+
+    def said(number: int, **signals: Signal) -> dict[str, tuple[object, ...]]:
+        features = replace(frame.features, people={**people, **signals}, time=number * TICK)
+        made = encoder.encode(replace(frame, features=features, time=number * TICK, number=number))
+        return {address: arguments for address, arguments in made.messages() if "/person/" in address}
+
+    first = said(0)
+    assert first["/brainmusic/person/anna/state"] == ("good",) and first["/brainmusic/person/ben/state"] == ("held",)
+    assert first["/brainmusic/person/ben/follow"] == pytest.approx((0.5,))
+    assert {*said(1)} == {"/brainmusic/person/anna/follow", "/brainmusic/person/ben/follow"}  # no news
+    assert said(2, ben=Signal(State.RESTING, 0.4))["/brainmusic/person/ben/state"] == ("resting",)  # at once
 
 
 def test_performers_and_heads_make_one_group() -> None:

@@ -28,6 +28,7 @@ class Performer:
     performs: ClassVar[bool] = True
 
     stream: Annotated[str, Field(min_length=1, description="name of its stream: `<name> features`")]
+    host: Annotated[str, Field(description="its computer's name, where two publish under one name")] = ""
     wait_s: Annotated[float, Field(ge=0.6, le=60, description="look for the stream this long at each attempt, s")] = 1.0
 
     _inlet: Any = field(default=None, init=False, repr=False)
@@ -36,17 +37,7 @@ class Performer:
         """Find the stream and connect.  Raises SourceLost naming what is there, ConfigError for what is no features."""
         self.close()
         pylsl = liblsl.load()
-        found = pylsl.resolve_bypred(f"name={quoted(self.stream)}", 1, self.wait_s)
-        if not found:  # the first to ask is not always answered
-            every = pylsl.resolve_streams(0.6)
-            found = [info for info in every if info.name() == self.stream]
-        if not found:
-            there = ", ".join(f"'{info.name()}'" for info in every if info.type() == "Features") or "none"
-            raise SourceLost(
-                f"no performer's stream '{self.stream}' answers; of other daemons there is: {there}. "
-                "A performer publishes with [output.lsl]"
-            )
-        info = found[0]
+        info = self._resolved(pylsl)
         label = f"LSL stream '{self.stream}' (type {info.type() or 'none'})"
         if info.type() != "Features" or info.channel_format() not in FORMATS:
             raise ConfigError(f'{label} carries no features of a daemon; for a headset, kind = "lsl"')
@@ -68,6 +59,24 @@ class Performer:
         rate = float(info.nominal_srate()) or self._rate(pylsl)
         uid = f"{info.source_id()}@{info.hostname()}"
         return StreamInfo(self.stream, tuple(names), rate, uid, None, {"host": info.hostname(), "delivers": "features"})
+
+    def _resolved(self, pylsl: Any) -> Any:
+        """Return the stream.  Raises SourceLost naming what there is."""
+        terms = {"name": self.stream, "hostname": self.host}
+        wanted = " and ".join(f"{key}={quoted(value)}" for key, value in terms.items() if value)
+        found = pylsl.resolve_bypred(wanted, 1, self.wait_s)
+        if found:
+            return found[0]
+        every = pylsl.resolve_streams(0.6)  # the first to ask is not always answered
+        for info in every:
+            if info.name() == self.stream and self.host in ("", info.hostname()):
+                return info
+        others = [info for info in every if info.type() == "Features"]
+        there = ", ".join(f"'{info.name()}' on {info.hostname()}" for info in others) or "none"
+        raise SourceLost(
+            f"no performer's stream '{self.stream}'{f' on {self.host}' if self.host else ''} answers; of other daemons "
+            f"there is: {there}. A performer publishes with [output.lsl]"
+        )
 
     def _rate(self, pylsl: Any) -> float:
         """Return how often it sends, by listening."""

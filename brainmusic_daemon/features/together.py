@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from brainmusic_daemon.api import Features, FloatArray, State, Window
+from brainmusic_daemon.api import Features, FloatArray, Signal, State, Window
 from brainmusic_daemon.features.interbrain import Moment
 from brainmusic_daemon.features.pairs import Pairs
 
@@ -168,6 +168,7 @@ class Together:
             quality=np.concatenate([part.quality for part in parts]),
             state=min((part.state for part in parts), key=_BEST_FIRST.index),
             events=tuple(replace(event, name=f"{who}.{event.name}") for who, part in whose for event in part.events),
+            people={who: Signal(self.states[who], bank.follow) for who, bank in self.members.items()},
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from brainmusic_daemon import liblsl
+from brainmusic_daemon import __version__, liblsl, signals
 from brainmusic_daemon.api import CONTROL, Clock, Frame, State, StreamInfo, plugin
 from brainmusic_daemon.outputs.osc_dialects import SUMMARY, matching, select
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class _Streams:
     """The outlets of one set of names."""
 
-    names: tuple[tuple[str, ...], tuple[str, ...]]  # features and controls that the frames have
+    names: tuple[tuple[str, ...], ...]  # features, controls and people that the frames have
     places: npt.NDArray[np.intp]  # of the features that are sent
     controls: tuple[str, ...]
     features_out: Any
@@ -35,8 +35,9 @@ class _Streams:
 class Lsl:
     """Publish features, controls and markers as LSL streams: `<name> features`, `<name> controls`, `<name> markers`.
 
-    One sample per tick, stamped with the time of the tick on LSL's clock.  Another headset with other features is
-    another stream of the same name.
+    One sample per tick, stamped with the time of the tick on LSL's clock.  Beside the features stands how the signal
+    is (`signal.state`, `signal.follow`, `signal.age`), which a conductor obeys.  Another headset with other features
+    is another stream of the same name.
     """
 
     name: Annotated[str, Field(min_length=1, description="what the streams' names begin with")] = "brainmusic"
@@ -72,7 +73,7 @@ class Lsl:
             return
         stamp = frame.time + self._offset
         self._mark(frame, stamp)
-        names = frame.features.names, (*frame.controls.values,)
+        names = frame.features.names, (*frame.controls.values,), (*frame.features.people,)
         streams = self._streams
         if streams is None or streams.names != names:
             self._skipped += 1
@@ -81,10 +82,11 @@ class Lsl:
                 self._making.start()
             return
         if streams.places.size:
-            streams.features_out.push_sample(frame.features.values[streams.places].astype(np.float32), stamp)
+            values = np.concatenate((frame.features.values[streams.places], signals.numbers(frame)))
+            streams.features_out.push_sample(values.astype(np.float32), stamp)
         if streams.controls:
-            values = frame.controls.values
-            streams.controls_out.push_sample([values[name] for name in streams.controls], stamp)
+            asked = frame.controls.values
+            streams.controls_out.push_sample([asked[name] for name in streams.controls], stamp)
         self._sent += 1
 
     def _mark(self, frame: Frame, stamp: float) -> None:
@@ -105,11 +107,15 @@ class Lsl:
             controls = tuple(matching([*frame.controls.values], self.controls))
             labels = tuple(frame.features.names[place] for place in places)
             units = tuple(CONTROL[name].unit if name in CONTROL else "" for name in controls)
+            people = (*frame.features.people,)
+            said = signals.names(people)
+            kinds = ["Features"] * len(labels) + ["Signal"] * len(said)
+            seconds = ["s" if label == signals.AGE else "" for label in (*labels, *said)]
             streams = _Streams(
-                (frame.features.names, (*frame.controls.values,)),
+                (frame.features.names, (*frame.controls.values,), people),
                 places,
                 controls,
-                self._outlet("features", "Features", labels, ()) if labels else None,
+                self._outlet("features", "Features", (*labels, *said), seconds, kinds=kinds) if labels else None,
                 self._outlet("controls", "Controls", controls, units) if controls else None,
             )
         except Exception:  # noqa: BLE001 - liblsl's own errors are of many kinds; the other outputs go on
@@ -119,15 +125,27 @@ class Lsl:
             return
         self._streams = streams
 
-    def _outlet(self, what: str, kind: str, labels: Sequence[str], units: Sequence[str], fmt: str = "float32") -> Any:
+    def _outlet(
+        self,
+        what: str,
+        kind: str,
+        labels: Sequence[str],
+        units: Sequence[str],
+        fmt: str = "float32",
+        kinds: Sequence[str] = (),
+    ) -> Any:
         rate = self.tick_hz if fmt == "float32" else 0.0
         source = f"brainmusic-{platform.node()}-{self.name}-{what}"
         info = self._pylsl.StreamInfo(f"{self.name} {what}", kind, len(labels), rate, fmt, source)
+        info.desc().append_child_value("manufacturer", "brainmusic_daemon").append_child_value("version", __version__)
+        if kinds:
+            codes = ", ".join(f"{code} {state}" for code, state in enumerate(signals.CODES))
+            info.desc().append_child_value("states", codes)
         channels = info.desc().append_child("channels")
         for number, label in enumerate(labels):
             channel = channels.append_child("channel")
             channel.append_child_value("label", label)
-            channel.append_child_value("type", kind)
+            channel.append_child_value("type", kinds[number] if kinds else kind)
             if units and units[number]:
                 channel.append_child_value("unit", units[number])
         return self._pylsl.StreamOutlet(info)

@@ -108,6 +108,8 @@ class Brainmusic:
         steady = bool(controls)
         if steady:
             counts["/brainmusic/drone"] = 4
+        people = (*features.people,)
+        counts |= dict.fromkeys((person_address(who, "follow") for who in people), 1)
         if features.quality.size:
             counts["/brainmusic/quality"] = int(features.quality.size)
         kept, cut = _fit(counts)
@@ -122,6 +124,7 @@ class Brainmusic:
                     [values[name] for name in controls],
                     [values[name] for name in latents],
                     _drone(frame) if steady else (),
+                    [frame.features.people[who].follow for who in people],
                     frame.features.quality,
                 )
             )
@@ -136,6 +139,8 @@ class Brainmusic:
         ]
         if changed or beat:
             found.append(("/brainmusic/state", (str(frame.features.state),)))
+            for who, signal in frame.features.people.items():
+                found.append((person_address(who, "state"), (str(signal.state),)))
         if beat:
             found.append(("/brainmusic/heartbeat", (int32(frame.number),)))
         return found
@@ -151,6 +156,11 @@ class Brainmusic:
             shape = note.pitch, note.velocity, note.duration, note.pan, note.attack, note.decay, note.release
             found.append((note.time, ("/brainmusic/tone", (*map(_float32, shape), int32(note.channel)))))
         return found
+
+
+def person_address(who: str, what: str) -> str:
+    """Return the address of what is told of one of several persons."""
+    return f"/brainmusic/person/{escape(who)}/{what}"
 
 
 def _drone(frame: Frame) -> tuple[float, float, float, float]:

@@ -51,7 +51,7 @@ class Encoder:
     remarks: tuple[str, ...] = field(default=(), init=False)  # of the newest layout
     _key: tuple[object, ...] = field(default=(), init=False)
     _layout: Layout | None = field(default=None, init=False)
-    _state: State | None = field(default=None, init=False)
+    _states: tuple[State, ...] = field(default=(), init=False)  # of all, then of each
     _words: Words | None = field(default=None, init=False)  # as they were told last
     _next: float = field(default=-math.inf, init=False)
     _next_beat: float = field(default=-math.inf, init=False)
@@ -66,8 +66,8 @@ class Encoder:
         beat = frame.time >= self._next_beat - 1e-9
         if beat:
             self._next_beat = _following(self._next_beat, self.heartbeat_s, frame.time)
-        changed = frame.features.state != self._state
-        self._state = frame.features.state
+        states = (frame.features.state, *(signal.state for signal in frame.features.people.values()))
+        changed, self._states = states != self._states, states
         found = self.dialect.events(frame, due, changed, beat)
         if beat or (due and frame.words is not self._words):
             found += self.dialect.words(frame.words, self._words, beat)
@@ -87,7 +87,8 @@ class Encoder:
         return Batch(layout, True, values, kept, events, notes)
 
     def _current(self, frame: Frame) -> Layout:
-        key = (frame.features.names, frame.features.channels, frame.features.quality.size, *frame.controls.values)
+        of = frame.features
+        key = (of.names, of.channels, of.quality.size, *of.people, *frame.controls.values)
         if self._layout is None or key != self._key:
             self._layout, self._key = self.dialect.layout(frame), key
             self.remarks = self._layout.remarks

@@ -52,4 +52,5 @@ def dialect(daemon: Daemon) -> Brainmusic:
 def fits(features: Features, layout_of: Features) -> bool:
     """Return whether a layout that was made of one frame's features reads another's."""
     same = features.names is layout_of.names or features.names == layout_of.names
+    same = same and features.people.keys() == layout_of.people.keys()
     return same and features.channels == layout_of.channels and features.quality.size == layout_of.quality.size

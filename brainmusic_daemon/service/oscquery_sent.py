@@ -7,6 +7,7 @@ from typing import Final
 
 from brainmusic_daemon.api import Control, Event, Frame, State
 from brainmusic_daemon.outputs.osc import STOPPED
+from brainmusic_daemon.outputs.osc_dialects import person_address
 from brainmusic_daemon.outputs.osc_encoding import Layout, escape, floats_in, int32
 from brainmusic_daemon.outputs.osc_words import EMBEDDING, PROMPT, TEXT, plain
 from brainmusic_daemon.service.explainer import NAMED
@@ -32,6 +33,9 @@ def methods(layout: Layout, frame: Frame, controls: Sequence[Control]) -> Iterat
     yield from _floats(layout, frame, {escape(control.name): control for control in controls})
     states = Slot("s", choices=(*(str(state) for state in State), STOPPED))
     yield Method("/brainmusic/state", "what the music does with the signal", READ, (states,), _of_frame(_state))
+    for who in frame.features.people:
+        about = f"what the music does with {who}'s signal"
+        yield Method(person_address(who, "state"), about, READ, (states,), _of_frame(_state_of(who)))
     count, beat = (Slot("i", 0, 2**31 - 1),), _of_frame(lambda f: [int32(f.number)])
     yield Method("/brainmusic/heartbeat", "number of the tick; starts again from 0", READ, count, beat)
     charge = (Slot("f", 0.0, 100.0),)
@@ -76,6 +80,8 @@ def _floats(layout: Layout, frame: Frame, controls: Mapping[str, Control]) -> It
             slots = tuple(_slot(each) if each is not None else Slot("f") for each in inside)
         elif room == "drone":
             about, slots = "the steady tones: root, how many (8: the whole chord), level, breath", _DRONE
+        elif room == "person":
+            about, slots = f"how far the music follows {name.partition('/')[0]}", (_SHARE,)
         elif room == "quality":
             about, slots = (
                 f"contact of {', '.join(frame.features.channels[:count])}: 0 unusable, 1 good",
@@ -98,6 +104,14 @@ def _of_frame(read: Callable[[Frame], Sequence[Value] | None]) -> Callable[[Look
 
 def _state(frame: Frame) -> Sequence[Value]:
     return [str(frame.features.state)]
+
+
+def _state_of(who: str) -> Callable[[Frame], Sequence[Value] | None]:
+    def read(frame: Frame) -> Sequence[Value] | None:
+        signal = frame.features.people.get(who)
+        return [str(signal.state)] if signal is not None else None
+
+    return read
 
 
 def _battery(look: Look) -> Sequence[Value] | None:

@@ -18,6 +18,7 @@ HELPS = {
     "/brainmusic/feature": "what is in the signal, every tick",
     "/brainmusic/control": "what the music does, every tick",
     "/brainmusic/event": "what happens once",
+    "/brainmusic/person": "each of several persons",
     "/brainmusic/explain": "what drives what",
     "/brainmusic/route": "settings of what drives a control",
     "/brainmusic/target": "where a control ought to be: training data",

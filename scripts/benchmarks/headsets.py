@@ -88,7 +88,7 @@ def publish(count: int) -> None:
     while True:
         number += 1
         clock.wait_until(number * TICK_S)
-        frame = replace(frames[number % len(frames)], time=number * TICK_S)
+        frame = replace(frames[number % len(frames)], time=number * TICK_S, follow=1.0)
         for output in outputs:
             output.send(frame)
 
