@@ -66,7 +66,8 @@ class FeatureBank:
         # those judged on their logarithm first, behind the band powers: the baseline takes them in one stretch
         found.sort(key=lambda item: item[1].scale != "log")
         named = [(feature, getattr(feature, "names", (name,))) for name, feature in found]
-        self._derived = [(feature, hasattr(feature, "names")) for _, feature in found]
+        self._derived = [(feature, hasattr(feature, "names"), [*names]) for feature, names in named]
+        self._failing: set[int] = set()  # which of them have failed, and that was told
         places = [*list(setup.pools)[: setup.n_named], *setup.channels]
         banded = [f"{band}.{place}" if place else band for place in places for band in setup.bands]
         base = [*banded, *(name for _, names in named for name in names)]
@@ -197,8 +198,17 @@ class FeatureBank:
         raw[: self._n_pooled] = analysis.pooled.ravel()[: self._n_pooled]
         raw[self._n_pooled : self._n_banded] = analysis.power.ravel()
         values: list[float] = []
-        for feature, several in self._derived:
-            (values.extend if several else values.append)(feature.compute(analysis))  # type: ignore[arg-type]
+        for number, (feature, several, names) in enumerate(self._derived):
+            at = len(values)
+            try:
+                (values.extend if several else values.append)(feature.compute(analysis))  # type: ignore[arg-type]
+                if len(values) != at + len(names):
+                    raise ValueError(f"gave {len(values) - at} values instead of {len(names)}")
+            except Exception as error:  # noqa: BLE001 - somebody's feature must not take the others, and the music, along
+                values[at:] = raw[self._n_banded + at : self._n_banded + at + len(names)]
+                if number not in self._failing:
+                    self._failing.add(number)
+                    self.remarks.append(f"feature '{names[0]}' failed ({error!r}): it stays where it is")
         raw[self._n_banded :] = values
 
 

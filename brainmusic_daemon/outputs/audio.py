@@ -34,6 +34,7 @@ FADE_S = 0.12
 PANIC_S = 0.02
 MUTE_S = 0.3
 STALL_S = 1.0  # no callback for this long: the device is gone
+RESCAN_S = 3.0  # of patience with PortAudio that looks for devices
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 JITTER = 0.2  # share of a pause that is left to chance
 
@@ -199,7 +200,7 @@ class Audio:
 
     def _supervise(self) -> None:
         """Notice that the device is gone, and open it again."""
-        seen, attempt = -1, 0
+        seen, attempt, scan = -1, 0, threading.Thread()
         while not self._closing.wait(STALL_S if self._stream is not None else _pause(attempt)):
             if self._stream is not None:
                 engine = self._engine
@@ -211,8 +212,18 @@ class Audio:
                 self._drop()
                 seen, attempt = -1, 0
                 continue
+            if scan.is_alive():
+                continue
+            scan = threading.Thread(target=portaudio.rescan, name="audio-rescan", daemon=True)
+            scan.start()
+            scan.join(RESCAN_S)
+            if scan.is_alive():
+                _log.warning(
+                    "PortAudio waits for the device that is gone, and may do so for minutes: sound comes back then, or "
+                    "with a new start"
+                )
+                continue
             try:
-                portaudio.rescan()
                 self._start()
             except OutputLost:
                 attempt += 1

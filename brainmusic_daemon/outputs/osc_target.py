@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import random
 import socket
@@ -14,6 +15,7 @@ from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.outputs.osc_encoding import Packet
 
 RECONNECT_S = 1.0
+FULL = (errno.ENOBUFS, errno.ENOMEM)  # the system has no room at the moment, as a Mac says with a busy Wi-Fi
 LOOK_S = (2.0, 30.0)  # first and longest pause between two looks for a host that is not known
 
 _log = logging.getLogger(__name__)
@@ -89,9 +91,9 @@ class Target:
         except (ConnectionRefusedError, ConnectionResetError):
             self.refused += 1
             self.listening = False
-        except OSError:  # the network is away, or its address has changed: a connected socket never recovers from that
+        except OSError as error:  # the network is away, its address has changed: a connected socket never recovers
             self.errors += 1
-            if not refused:
+            if not refused and error.errno not in FULL:
                 self.close()
                 self._retry = now + RECONNECT_S
 

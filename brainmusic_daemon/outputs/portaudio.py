@@ -47,11 +47,15 @@ def _hush_alsa() -> None:
 
 
 def rescan() -> None:
-    """Let PortAudio look for devices anew; it only does when nothing in this process uses it."""
-    library = load()
-    if library._initialized == 1:
-        library._terminate()
-        library._initialize()
+    """Let PortAudio look for devices anew; it only does when nothing in this process uses it.
+
+    Never raises.  May take minutes: PortAudio waits ten of them for a JACK server that has died.
+    """
+    with contextlib.suppress(Exception):
+        library = load()
+        if library._initialized == 1:
+            library._terminate()
+            library._initialize()
 
 
 def find(library: Any, wanted: str) -> tuple[int, str]:
