@@ -34,6 +34,7 @@ FADE_S = 0.12
 PANIC_S = 0.02
 MUTE_S = 0.3
 STALL_S = 1.0  # no callback for this long: the device is gone
+TELL_ATTEMPT = 3  # from when on it is worth a word why
 RESCAN_S = 3.0  # of patience with PortAudio that looks for devices
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 JITTER = 0.2  # share of a pause that is left to chance
@@ -219,14 +220,15 @@ class Audio:
             scan.join(RESCAN_S)
             if scan.is_alive():
                 _log.warning(
-                    "PortAudio waits for the device that is gone, and may do so for minutes: sound comes back then, or "
-                    "with a new start"
+                    "PortAudio waits for the device that is gone: sound comes back after that, or with a new start"
                 )
                 continue
             try:
                 self._start()
-            except OutputLost:
+            except OutputLost as error:
                 attempt += 1
+                if attempt == TELL_ATTEMPT:
+                    _log.warning("the audio device does not come back yet: %s", error)
             except Exception:  # noqa: BLE001  whatever it is, the next attempt may do
                 attempt += 1
                 _log.exception("the audio device could not be opened again")

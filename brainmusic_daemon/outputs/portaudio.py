@@ -49,11 +49,12 @@ def _hush_alsa() -> None:
 def rescan() -> None:
     """Let PortAudio look for devices anew; it only does when nothing in this process uses it.
 
-    Never raises.  May take minutes: PortAudio waits ten of them for a JACK server that has died.
+    Never raises.  May take for ever where a driver hangs.  PortAudio that has met JACK is left as it is: when that
+    server has died meanwhile, PortAudio ends the whole program (an assertion in its `Terminate`).
     """
     with contextlib.suppress(Exception):
         library = load()
-        if library._initialized == 1:
+        if library._initialized == 1 and not any("JACK" in api["name"] for api in library.query_hostapis()):
             library._terminate()
             library._initialize()
 
