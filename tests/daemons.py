@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,8 +62,16 @@ class Process:
         env: dict[str, str] | None = None,
         quiet: bool = True,
         config: str | Path | None = None,
+        prefix: Sequence[str] = (),  # what starts it, e.g. on another machine
     ) -> None:
-        command = [*COMMAND, "run", *(["--config", str(config)] if config else []), "--set", f"session.name={name}"]
+        command = [
+            *prefix,
+            *COMMAND,
+            "run",
+            *(["--config", str(config)] if config else []),
+            "--set",
+            f"session.name={name}",
+        ]
         for setting in (*(QUIET[: 4 if quiet else 0]), *settings):
             command += ["--set", setting]
         self.name, self.said = name, list[str]()
