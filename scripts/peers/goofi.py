@@ -14,7 +14,7 @@ from peers.stimulus import RATE_HZ
 VERSION = environments.version("goofi", "goofi")
 
 Node = tuple[str, str, str, dict[str, Any]]  # name, category, output that the next one takes, settings
-_INPUTS = {"Buffer": "val", "ExtendedTable": "array_input3"}  # of all others: data
+_INPUTS = {"Buffer": "val", "Reduce": "array", "ExtendedTable": "array_input3"}  # of all others: data
 
 
 def _start(order: Callable[[Stage], list[Node]], rates: Mapping[str, float]) -> Callable[[Stage], None]:
@@ -81,7 +81,12 @@ def _tuned(seconds: float) -> Callable[[Stage], list[Node]]:
             select,
             ("Buffer", "signal", "out", {"buffer": size}),
             ("PSD", "signal", "psd", {"psd": {"method": "welch", "f_min": 8.0, "f_max": 13.0}, "welch": welch}),
-            ("PowerBand", "analysis", "power", {"powerband": {"f_min": 8.0, "f_max": 13.0}}),
+            (
+                "Reduce",
+                "array",
+                "out",
+                {"reduce": {"method": "mean", "axis": 1}},
+            ),  # its PowerBand fails on several channels
             table,
             osc,
         ]

@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
 
-from peers import catalogue, stimulus, tables, wave
+from peers import catalogue, docs, encoders, environments, stimulus, synth, tables, wave
 from peers.judge import Verdict, median
 from peers.peer import Peer
 from peers.wave import Found
 
+PARTS = ("encoders", "synth")
+QUICK_S = 20.0
 CORES = 1.0  # what the peers of one wave may want together: half of a small machine
 
 
@@ -26,20 +30,38 @@ def main() -> None:
     options = _options()
     begun, others = time.monotonic(), machine.Others()
     chosen = tuple(peer for peer in catalogue.every() if not options.only or peer.key in options.only)
-    found: list[Found] = []
-    if not options.no_tools and chosen:
-        found = play(chosen, options.runs, 20.0 if options.quick else stimulus.LONGEST_S)
-    rows = [summary(peer, [one for one in found if one.key == peer.key]) for peer in chosen]
-    about = {**machine.describe(), "took_s": round(time.monotonic() - begun)}
+    found = play(chosen, options.runs, QUICK_S if options.quick else stimulus.LONGEST_S) if chosen else []
+    result: dict[str, Any] = {
+        "peers": [summary(peer, [one for one in found if one.key == peer.key]) for peer in chosen],
+        "encoders": _part("encoders", options, lambda: encoders.measure(1 if options.quick else encoders.ROUNDS)),
+        "synth": _part("synth", options, lambda: synth.measure(1 if options.quick else 3)),
+    }
     share = others.share()
-    about["others"] = None if share is None else round(share, 3)
-    about["minutes"] = sorted({one.minute for one in found})
-    about["runs"] = options.runs
-    result = {"machine": about, "peers": rows}
-    if options.json:
-        print(json.dumps(tables.plain(result), indent=1))
-    else:
-        print(tables.text(result))
+    result["machine"] = {
+        **machine.describe(),
+        "took_s": round(time.monotonic() - begun),
+        "others": None if share is None else round(share, 3),
+        "minutes": sorted({one.minute for one in found}),
+        "runs": options.runs,
+    }
+    text = json.dumps(tables.plain(result), indent=1) if options.json else tables.text(result)
+    print(text)
+    if options.write:
+        docs.write(options.write / "benchmarks.md", tables.section(result))
+        drawn(result, options.write / "images" / "peers.png")
+
+
+def _part(name: str, options: argparse.Namespace, measure: Callable[[], Any]) -> Any:
+    if options.only and name not in options.only:
+        return None
+    print(f"{name} … (load {machine.load()})", file=sys.stderr, flush=True)
+    return measure()
+
+
+def drawn(result: dict[str, Any], file: Path) -> None:
+    """Draw the picture, in the environment that has matplotlib."""
+    command = [environments.python("tools"), Path(__file__).with_name("picture.py"), file]
+    subprocess.run(command, input=json.dumps(tables.plain(result)), text=True, check=True, timeout=120)
 
 
 def play(chosen: tuple[Peer, ...], runs: int, seconds: float) -> list[Found]:
@@ -62,7 +84,7 @@ def summary(peer: Peer, runs: list[Found]) -> dict[str, Any]:
     """Return the median run of a peer as plain values."""
     verdicts = [one.verdict for one in runs if one.verdict is not None]
     row: dict[str, Any] = {
-        **{name: getattr(peer, name) for name in ("key", "tool", "setting", "about", "kind", "version")},
+        **{name: getattr(peer, name) for name in ("key", "tool", "setting", "about", "kind", "role", "version")},
         "runs": len(verdicts),
         "why": next((one.why for one in runs if one.why), "") if not verdicts else "",
     }
@@ -109,11 +131,11 @@ def _line(one: Found) -> str:
 
 
 def _options() -> argparse.Namespace:
+    names = [*(peer.key for peer in catalogue.every()), *PARTS]
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these peers only, as brainmusic timeflux")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help="only " + ", ".join(names))
     parser.add_argument("--runs", type=int, default=2, metavar="N", help="minutes played to every peer (2)")
     parser.add_argument("--quick", action="store_true", help="20 s, once: to see that it works")
-    parser.add_argument("--no-tools", action="store_true", help="only the encoders and the synth")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--write", type=Path, metavar="DOCS", help="write the section and the picture there")
     options = parser.parse_args()

@@ -113,6 +113,12 @@ class Peer:
     version: str = ""
     cores: float = 0.2  # about what it takes, so that peers that run together leave room
 
+    @property
+    def role(self) -> str:
+        """Return documented, tuned, variant (another way to tune it), or between (not in the picture)."""
+        ends = {"-tuned": "tuned", "-quick": "tuned", "-filters": "variant", "-1s": "between", "-2s": "between"}
+        return next((role for end, role in ends.items() if self.key.endswith(end)), "documented")
+
 
 def by_position(address: str, channels: Sequence[str] = ()) -> Reading:
     """Return a reading of messages with a value per channel: the watched ones, or those named, in their order."""
