@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from peers import environments
 from peers.peer import PROGRAMS, Peer, Stage, by_position
+from peers.stimulus import BEST_S
 
 VERSION = environments.version("brainflow", "brainflow")
 
@@ -35,5 +36,5 @@ PEERS = (
         *(2.0, 0.02),
     ),
     _peer("brainflow-1s", "1 s", "one spectrum under a Hann window of 1 s, every 20 ms", 1.0, 0.02),
-    _peer("brainflow-tuned", "0.5 s", "one spectrum under a Hann window of 0.5 s, every 20 ms", 0.5, 0.02),
+    _peer("brainflow-tuned", "0.4 s", "one spectrum under a Hann window of 0.4 s, every 20 ms", BEST_S, 0.02),
 )

@@ -11,6 +11,7 @@ from benchmarks.common import Absent
 
 from peers import environments
 from peers.peer import Peer, Stage, by_address
+from peers.stimulus import BEST_S
 
 VERSION = environments.version("eegsynth", "eegsynth")
 
@@ -124,5 +125,5 @@ PEERS = (
         _start(2.0, 0.1, _BANDS),
     ),
     _peer("eegsynth-1s", "window 1 s", "8-13 Hz, every 20 ms", _start(1.0, 0.02, "alpha=8-13", "delay=0.002")),
-    _peer("eegsynth-tuned", "window 0.5 s", "8-13 Hz, every 20 ms", _start(0.5, 0.02, "alpha=8-13", "delay=0.002")),
+    _peer("eegsynth-tuned", "window 0.4 s", "8-13 Hz, every 20 ms", _start(BEST_S, 0.02, "alpha=8-13", "delay=0.002")),
 )

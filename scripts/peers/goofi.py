@@ -9,7 +9,7 @@ from typing import Any
 
 from peers import environments
 from peers.peer import Peer, Stage, by_position
-from peers.stimulus import RATE_HZ
+from peers.stimulus import BEST_S, RATE_HZ
 
 VERSION = environments.version("goofi", "goofi")
 
@@ -111,5 +111,5 @@ PEERS = (
         _start(_documented, {"others": 30.0}),
     ),
     _peer("goofi-1s", "buffer 1 s", "one segment of 1 s, nodes unbraked", _start(_tuned(1.0), _QUICK)),
-    _peer("goofi-tuned", "buffer 0.5 s", "one segment of 0.5 s, nodes unbraked", _start(_tuned(0.5), _QUICK)),
+    _peer("goofi-tuned", "buffer 0.4 s", "one segment of 0.4 s, nodes unbraked", _start(_tuned(BEST_S), _QUICK)),
 )

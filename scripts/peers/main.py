@@ -15,19 +15,22 @@ from typing import Any
 
 from benchmarks import machine
 
-from peers import catalogue, docs, encoders, environments, stimulus, synth, tables, wave
+from peers import catalogue, docs, encoders, environments, stimulus, synth, tables, tuning, wave
 from peers.judge import Verdict, median
-from peers.peer import Peer
+from peers.peer import PROGRAMS, Peer
 from peers.wave import Found
 
 PARTS = ("encoders", "synth")
 QUICK_S = 20.0
-CORES = 1.0  # what the peers of one wave may want together: half of a small machine
+CORES = 1.2  # what the peers of one wave may want together: a good half of a small machine
 
 
 def main() -> None:
     """Play, judge, tell."""
     options = _options()
+    if options.tune:
+        print(tuning.table(stimulus.minutes()))
+        return
     begun, others = time.monotonic(), machine.Others()
     chosen = tuple(peer for peer in catalogue.every() if not options.only or peer.key in options.only)
     found = play(chosen, options.runs, QUICK_S if options.quick else stimulus.LONGEST_S) if chosen else []
@@ -60,7 +63,7 @@ def _part(name: str, options: argparse.Namespace, measure: Callable[[], Any]) ->
 
 def drawn(result: dict[str, Any], file: Path) -> None:
     """Draw the picture, in the environment that has matplotlib."""
-    command = [environments.python("tools"), Path(__file__).with_name("picture.py"), file]
+    command = [environments.python("tools"), "-P", PROGRAMS / "picture.py", file]
     subprocess.run(command, input=json.dumps(tables.plain(result)), text=True, check=True, timeout=120)
 
 
@@ -136,6 +139,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help="only " + ", ".join(names))
     parser.add_argument("--runs", type=int, default=2, metavar="N", help="minutes played to every peer (2)")
     parser.add_argument("--quick", action="store_true", help="20 s, once: to see that it works")
+    parser.add_argument("--tune", action="store_true", help="only try the grid of the expert's settings, offline")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--write", type=Path, metavar="DOCS", help="write the section and the picture there")
     options = parser.parse_args()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from peers import environments
 from peers.peer import PROGRAMS, Peer, Stage, by_position
+from peers.stimulus import BEST_S
 
 VERSION = f"mne-lsl {environments.version('mne', 'mne-lsl')}, mne {environments.version('mne', 'mne')}"
 
@@ -38,5 +39,5 @@ PEERS = (
     ),
     _peer("mne-lsl-2s", "2 s", "a window of 2 s, every 20 ms", 2.0, 0.02),
     _peer("mne-lsl-1s", "1 s", "a window of 1 s, every 20 ms", 1.0, 0.02),
-    _peer("mne-lsl-tuned", "0.5 s, its best", "a window of 0.5 s, every 20 ms: the script's Hann window", 0.5, 0.02),
+    _peer("mne-lsl-tuned", "0.4 s", "a window of 0.4 s, every 20 ms", BEST_S, 0.02),
 )

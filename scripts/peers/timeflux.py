@@ -7,7 +7,7 @@ from pathlib import Path
 
 from peers import environments
 from peers.peer import Peer, Stage, by_position
-from peers.stimulus import CHANNELS, RATE_HZ
+from peers.stimulus import BEST_S, CHANNELS, RATE_HZ
 
 VERSION = f"{environments.version('timeflux', 'timeflux')}, dsp {environments.version('timeflux', 'timeflux-dsp')}"
 
@@ -86,7 +86,7 @@ PEERS = (
         "one segment of 1 s, at each cycle, 100 a second",
         _windowed(round(RATE_HZ)),
     ),
-    _peer("timeflux-tuned", "window 0.5 s", "one segment of 0.5 s, at every cycle", _windowed(round(RATE_HZ / 2))),
+    _peer("timeflux-tuned", "window 0.4 s", "one segment of 0.4 s, at each cycle", _windowed(round(RATE_HZ * BEST_S))),
     _peer(
         "timeflux-filters",
         "filters instead of Welch",
@@ -95,7 +95,7 @@ PEERS = (
             *(100, _FILTERS),
             band="order: 1, frequencies: [8, 13], filter_type: bandpass",
             size="method: numpy.absolute, apply_type: universal",
-            low="order: 2, frequencies: [4], filter_type: lowpass",
+            low="order: 2, frequencies: [5], filter_type: lowpass",
         ),
         power=False,
     ),

@@ -18,13 +18,13 @@ from benchmarks.common import Absent, lsl_environment
 
 from peers import environments
 from peers.judge import Verdict, judge
-from peers.peer import SCRIPTS, Peer, Stage
+from peers.peer import PROGRAMS, SCRIPTS, Peer, Stage
 from peers.receiver import Receiver, values
 from peers.stimulus import WATCHED, Minute
 
-START_S = 120.0  # that a peer may need until its first datagram
+START_S = 90.0  # that a peer may need until its first datagram
 WARM_S = 8.0  # that all of them run before the eyes close
-_METER = Path(__file__).with_name("meter.py")
+_METER = PROGRAMS / "meter.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def meter(stages: dict[str, Stage]) -> dict[str, dict[str, float]]:
     every = [str(pid) for pids in numbers.values() for pid in pids]
     try:
         done = subprocess.run(
-            [environments.python("tools"), _METER, *every], capture_output=True, text=True, timeout=30
+            [environments.python("tools"), "-P", _METER, *every], capture_output=True, text=True, timeout=30
         )
         costs = json.loads(done.stdout)
     except (Absent, subprocess.TimeoutExpired, json.JSONDecodeError):
