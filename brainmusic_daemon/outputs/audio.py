@@ -84,13 +84,14 @@ class Audio:
 
     def open(self, clock: Clock, info: StreamInfo) -> None:
         """Start the sound.  Raises OutputLost where there is no device, ConfigError where the model is none."""
+        probe = portaudio.ahead()  # under way while the synth is loaded
         from brainmusic_daemon.synth.voicing import Voicing
 
         self._closing.clear()
         self._clock = clock
         self._past, self._failed, self._reopened = {}, 0, 0
         self._voicing = Voicing(self._space)
-        portaudio.find(portaudio.load(), self.device)  # where there is none, nothing needs to be compiled
+        portaudio.find(portaudio.load(probe), self.device)  # where there is none, nothing needs to be compiled
         warm_up(_log.info)
         self._model = load(self.model, self.samplerate) if self.model is not None else None
         self._start()

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon.api import OutputLost
+from brainmusic_daemon.outputs.audio_probe import Probe
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
@@ -23,8 +24,18 @@ _log = logging.getLogger(__name__)
 WITHOUT_SOUND = "for a sound file instead: brainmusic render RECORDING --wav OUT.wav"
 
 
-def load() -> Any:
-    """Import sounddevice.  Raises OutputLost naming the package when PortAudio itself is absent."""
+def ahead() -> Probe | None:
+    """Return a look for devices that is under way, to be handed to `load`; None where that has been done."""
+    return None if "sounddevice" in sys.modules else Probe()
+
+
+def load(probe: Probe | None = None) -> Any:
+    """Import sounddevice.  Raises OutputLost where PortAudio itself is absent, or would take the process down.
+
+    `probe`: from `ahead`, where something else that takes its time was done meanwhile.
+    """
+    if "sounddevice" not in sys.modules:  # to import it is to let PortAudio look for devices
+        (probe or Probe()).verdict()
     try:
         import sounddevice
     except OSError as error:
@@ -55,6 +66,7 @@ def rescan() -> None:
     with contextlib.suppress(Exception):
         library = load()
         if library._initialized == 1 and not any("JACK" in api["name"] for api in library.query_hostapis()):
+            Probe().verdict()  # what is configured may have changed meanwhile
             library._terminate()
             library._initialize()
 
