@@ -155,7 +155,7 @@ def test_every_peer_is_pinned_and_takes_part_once_beside_ours() -> None:
 def row(key: str, kind: str, reach_s: float, best_s: float, **others: Any) -> dict[str, Any]:
     """A row of the table, as far as its judgement goes."""
     made = {"tool": key, "setting": "as it comes", "about": "", "version": "1", "runs": 2, "why": "", "prompt": 0.5}
-    costs = {"best": 0.96, "rate_hz": 50.0, "cpu": 1.0, "memory_mb": 50.0, "processes": 1}
+    costs = {"best": 0.96, "rate_hz": 50.0, "at_arrival": (0.1, 0.9), "cpu": 1.0, "memory_mb": 50.0, "processes": 1}
     return {**made, **costs, "key": key, "kind": kind, "reach_s": reach_s, "best_s": best_s, **others}
 
 
@@ -177,6 +177,8 @@ def test_what_is_missed_is_said() -> None:
     assert "did not run: pip could not install it" in table and "12.5 ×" in table and "never" in table
     rows[0]["reach_s"] = 0.13
     assert "no, 0.95 is reached at 130 ms" in tables.verdicts(rows)
+    rows[0]["by_minute"] = {"S001": {"reach_s": 0.09}, "S002": {"reach_s": math.nan}}
+    assert tables.by_recording(rows).splitlines()[2:] == ["| brainmusic, as it comes | 90 ms | never |"]
     assert tables.plain({"a": [math.nan, 1.0]}) == {"a": [None, 1.0]}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.common import CHECKOUT, Absent
 
-HOME = CHECKOUT / ".venv-peers"
+HOME: Path = CHECKOUT / ".venv-peers"
 REQUIREMENTS = Path(__file__).parent / "requirements"
 LONGEST_S = 900.0  # of one installation
 OLDEST_THAT_FAILS = {"goofi": (3, 13)}  # its package says so
@@ -23,7 +23,7 @@ def python(name: str) -> Path:
         raise Absent(_refused[name])
     home = HOME / name
     found = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    wanted = (REQUIREMENTS / f"{name}.txt").read_bytes()
+    wanted = (REQUIREMENTS / f"{name}.txt").read_bytes() + sys.version.encode()
     stamp = home / "installed.txt"
     if stamp.exists() and stamp.read_bytes() == wanted:
         return found
@@ -41,9 +41,12 @@ def _make(name: str, home: Path, found: Path) -> None:
     if limit and sys.version_info >= limit:
         raise Absent(f"{name} needs a Python below {limit[0]}.{limit[1]}; this is {sys.version.split()[0]}")
     print(f"installing {name} into {home} …", file=sys.stderr, flush=True)
-    venv.create(home, clear=True, with_pip=True, symlinks=os.name != "nt")
+    try:
+        venv.create(home, clear=True, with_pip=True, symlinks=os.name != "nt")
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Absent(f"could not make {home}: {error}") from None
     # all of them are listed, so that nothing is to be resolved, and what a peer asks for but never uses stays out
-    command = [found, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+    command: list[str | Path] = [found, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
     try:
         done = subprocess.run(
             [*command, "-r", REQUIREMENTS / f"{name}.txt"], capture_output=True, text=True, timeout=LONGEST_S

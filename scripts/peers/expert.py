@@ -44,7 +44,7 @@ PEERS = (
     _peer(
         "butterworth-tuned",
         "Butterworth, tuned",
-        "order 1, low-pass 5 Hz of order 2: of 36 combinations (`--tune`) the soonest at 0.95 on both these recordings",
-        *("butterworth", "1", "2", "5"),
+        "order 1, low-pass 4 Hz of order 2: of 36 combinations the soonest at 0.95 on both recordings (`--tune`)",
+        *("butterworth", "1", "2", "4"),
     ),
 )

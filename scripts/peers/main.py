@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
 
-from peers import catalogue, docs, encoders, environments, stimulus, synth, tables, tuning, wave
-from peers.judge import Verdict, median
+from peers import catalogue, docs, encoders, environments, stimulus, summary, synth, tables, tuning, wave
 from peers.peer import PROGRAMS, Peer
 from peers.wave import Found
 
@@ -31,11 +28,13 @@ def main() -> None:
     if options.tune:
         print(tuning.table(stimulus.minutes()))
         return
+    if options.write:
+        docs.check(options.write / "benchmarks.md")  # before twelve minutes are spent
     begun, others = time.monotonic(), machine.Others()
     chosen = tuple(peer for peer in catalogue.every() if not options.only or peer.key in options.only)
     found = play(chosen, options.runs, QUICK_S if options.quick else stimulus.LONGEST_S) if chosen else []
     result: dict[str, Any] = {
-        "peers": [summary(peer, [one for one in found if one.key == peer.key]) for peer in chosen],
+        "peers": [summary.row(peer, [one for one in found if one.key == peer.key]) for peer in chosen],
         "encoders": _part("encoders", options, lambda: encoders.measure(1 if options.quick else encoders.ROUNDS)),
         "synth": _part("synth", options, lambda: synth.measure(1 if options.quick else 3)),
     }
@@ -77,49 +76,18 @@ def play(chosen: tuple[Peer, ...], runs: int, seconds: float) -> list[Found]:
         for group in groups[number % len(groups) :] + groups[: number % len(groups)]:
             names = ", ".join(peer.key for peer in group)
             print(f"run {number + 1} of {runs}, {minute.name}: {names} (load {machine.load()})", file=sys.stderr)
-            for one in wave.run(group, minute.cut(seconds)):
-                found.append(one)
+            try:
+                came = wave.run(group, minute.cut(seconds))
+            except (
+                OSError,
+                RuntimeError,
+                subprocess.SubprocessError,
+            ) as error:  # the other waves are played all the same
+                came = [Found(peer.key, minute.name, None, why=f"its wave failed: {error}") for peer in group]
+            found += came
+            for one in came:
                 print(f"  {one.key}: {_line(one)}", file=sys.stderr, flush=True)
     return found
-
-
-def summary(peer: Peer, runs: list[Found]) -> dict[str, Any]:
-    """Return the median run of a peer as plain values."""
-    verdicts = [one.verdict for one in runs if one.verdict is not None]
-    row: dict[str, Any] = {
-        **{name: getattr(peer, name) for name in ("key", "tool", "setting", "about", "kind", "role", "version")},
-        "runs": len(verdicts),
-        "why": next((one.why for one in runs if one.why), "") if not verdicts else "",
-    }
-    if verdicts:
-        middle = median(verdicts)
-        good = [one for one in runs if one.verdict is not None]
-        row |= {
-            "prompt": middle.prompt,
-            "best": middle.best,
-            "best_s": middle.best_s,
-            "reach_s": middle.reach_s,
-            "at_arrival": middle.at_arrival,
-            "rate_hz": middle.rate_hz,
-            "cpu": _median([one.cpu for one in good]),
-            "memory_mb": _median([one.memory_mb for one in good]),
-            "processes": max(one.processes for one in good),
-            "lags": middle.lags.tolist(),
-            "curve": middle.curve.tolist(),
-            "each": [_each(one, verdict) for one, verdict in zip(good, verdicts, strict=True)],
-        }
-    return row
-
-
-def _each(one: Found, verdict: Verdict) -> dict[str, Any]:
-    told = {name: value for name, value in asdict(one).items() if name not in ("verdict", "key", "why")}
-    figures = {name: getattr(verdict, name) for name in ("prompt", "best", "best_s", "reach_s", "rate_hz")}
-    return {**told, **figures, "at_arrival": verdict.at_arrival}
-
-
-def _median(values: list[float]) -> float:
-    known = sorted(value for value in values if math.isfinite(value))
-    return known[len(known) // 2] if known else math.nan
 
 
 def _line(one: Found) -> str:
@@ -135,7 +103,7 @@ def _line(one: Found) -> str:
 
 def _options() -> argparse.Namespace:
     names = [*(peer.key for peer in catalogue.every()), *PARTS]
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(sys.modules["__main__"].__doc__ or "").split("\n")[0])
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help="only " + ", ".join(names))
     parser.add_argument("--runs", type=int, default=2, metavar="N", help="minutes played to every peer (2)")
     parser.add_argument("--quick", action="store_true", help="20 s, once: to see that it works")

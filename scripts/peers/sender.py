@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def main() -> None:
         push(row)
 
 
-def _outlet(name: str, channels: list[str], rate: float) -> object:
+def _outlet(name: str, channels: list[str], rate: float) -> Any:
     pylsl = liblsl.load()
     info = pylsl.StreamInfo(name, "EEG", len(channels), rate, "float32", name)
     node = info.desc().append_child("channels")

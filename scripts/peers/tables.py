@@ -33,7 +33,12 @@ def text(result: Row) -> str:
     """Return all tables, as Markdown."""
     parts = [_machine(result["machine"])]
     if result["peers"]:
-        parts += [peers(result["peers"]), verdicts(result["peers"]), _settings(result["peers"])]
+        parts += [
+            peers(result["peers"]),
+            verdicts(result["peers"]),
+            by_recording(result["peers"]),
+            _settings(result["peers"]),
+        ]
     if result.get("encoders"):
         parts.append(encoders(result["encoders"]))
     if result.get("synth"):
@@ -50,8 +55,17 @@ def peers(rows: list[Row]) -> str:
     """Return the table of all that ran, ours first."""
     ours = _ours(rows)
     head = (
-        *("tool", "setting", "r at 100 ms or less", "best r", "at", "0.95 from", "new values/s", "CPU, % of a core"),
-        *("memory, MB", "we are sooner by"),
+        *(
+            "tool",
+            "setting",
+            "r at 100 ms or less",
+            "best r",
+            "at",
+            "0.95 from",
+            "judged at arrivals alone",
+            "new values/s",
+        ),
+        *("CPU, % of a core", "memory, MB", "we are sooner by"),
     )
     lines = [head, ["---"] * len(head)]
     for row in rows:
@@ -62,8 +76,9 @@ def peers(rows: list[Row]) -> str:
         lines.append(
             [
                 *(name, row["setting"], f"{row['prompt']:.2f}", f"{row['best']:.2f}", _ms(row["best_s"])),
-                *(_ms(row["reach_s"]), f"{row['rate_hz']:.0f}", f"{row['cpu']:.1f}"),
-                f"{row['memory_mb']:.0f}" + (f" in {row['processes']}" if row["processes"] > 1 else ""),
+                *(_ms(row["reach_s"]), f"{row['at_arrival'][1]:.2f} at {_ms(row['at_arrival'][0])}"),
+                *(f"{row['rate_hz']:.0f}", _told(row["cpu"], 1)),
+                _told(row["memory_mb"], 0) + (f" in {row['processes']}" if row["processes"] > 1 else ""),
                 _times(sooner(row, ours)),
             ]
         )
@@ -140,6 +155,21 @@ def _settings(rows: list[Row]) -> str:
 
 def _ours(rows: list[Row]) -> Row | None:
     return next((row for row in rows if row["key"] == OURS and row["runs"]), None)
+
+
+def by_recording(rows: list[Row]) -> str:
+    """Return where 0.95 begins for each recording, of all that reach it on one."""
+    minutes = sorted({name for row in rows for name in row.get("by_minute", {})})
+    lines = [["0.95 from", *minutes], ["---"] * (1 + len(minutes))]
+    for row in rows:
+        reached = [row.get("by_minute", {}).get(name, {}).get("reach_s", math.nan) for name in minutes]
+        if any(map(math.isfinite, reached)):
+            lines.append([f"{_name(row)}, {row['setting']}", *map(_ms, reached)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if len(minutes) > 1 else ""
+
+
+def _told(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "unknown"
 
 
 def _name(row: Row) -> str:

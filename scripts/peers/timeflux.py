@@ -95,7 +95,7 @@ PEERS = (
             *(100, _FILTERS),
             band="order: 1, frequencies: [8, 13], filter_type: bandpass",
             size="method: numpy.absolute, apply_type: universal",
-            low="order: 2, frequencies: [5], filter_type: lowpass",
+            low="order: 2, frequencies: [4], filter_type: lowpass",
         ),
         power=False,
     ),
