@@ -156,29 +156,33 @@ def row(key: str, kind: str, reach_s: float, best_s: float, **others: Any) -> di
     """A row of the table, as far as its judgement goes."""
     made = {"tool": key, "setting": "as it comes", "about": "", "version": "1", "runs": 2, "why": "", "prompt": 0.5}
     costs = {"best": 0.96, "rate_hz": 50.0, "at_arrival": (0.1, 0.9), "cpu": 1.0, "memory_mb": 50.0, "processes": 1}
-    return {**made, **costs, "key": key, "kind": kind, "reach_s": reach_s, "best_s": best_s, **others}
+    figures = {"reach_s": reach_s, "best_s": best_s}
+    return {**made, **costs, "key": key, "kind": kind, **figures, "by_minute": {"S001": figures}, **others}
 
 
 def test_what_is_missed_is_said() -> None:
     from peers import tables
 
+    both = {"S001": {"reach_s": 0.12, "best_s": 0.13}, "S002": {"reach_s": math.nan, "best_s": 0.13}}
     rows = [
         row("brainmusic", "ours", 0.08, 0.1),
         row("slow", "named", math.nan, 1.0),
         row("quick", "named", 0.24, 0.25),
-        row("script", "script", 0.12, 0.13),
+        row("script", "script", 0.12, 0.13, by_minute=both),
         row("absent", "named", math.nan, math.nan, runs=0, why="pip could not install it"),
     ]
     said = tables.verdicts(rows)
-    assert "yes, 0.95 is reached at 80 ms" in said
-    assert "holds for 1 of 2 settings, missed against quick (as it comes) 3.1 ×" in said
-    assert "holds for 0 of 1 settings, missed against script (as it comes) 1.5 ×" in said
+    assert "yes, from 80 ms (S001)" in said
+    assert "holds for 1 of 2 settings; missed against quick (as it comes): 3.1 ×" in said
+    assert "holds for 0 of 1 settings; missed against script (as it comes): 1.5 ×" in said
     table = tables.peers(rows)
     assert "did not run: pip could not install it" in table and "12.5 ×" in table and "never" in table
-    rows[0]["reach_s"] = 0.13
-    assert "no, 0.95 is reached at 130 ms" in tables.verdicts(rows)
-    rows[0]["by_minute"] = {"S001": {"reach_s": 0.09}, "S002": {"reach_s": math.nan}}
-    assert tables.by_recording(rows).splitlines()[2:] == ["| brainmusic, as it comes | 90 ms | never |"]
+    rows[0]["by_minute"] = {"S001": {"reach_s": 0.09, "best_s": 0.1}, "S002": {"reach_s": 0.04, "best_s": 0.1}}
+    assert "| 1.3 × / it never is |" in tables.peers(rows)
+    assert "| brainmusic, as it comes | 90 ms | 40 ms |" in tables.by_recording(rows)
+    assert "| expert's script, as it comes | 120 ms | never |" in tables.by_recording(rows)
+    rows[0]["by_minute"]["S002"]["reach_s"] = math.nan
+    assert "no, from 90 ms (S001), never (S002)" in tables.verdicts(rows)
     assert tables.plain({"a": [math.nan, 1.0]}) == {"a": [None, 1.0]}
 
 

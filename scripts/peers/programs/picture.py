@@ -23,6 +23,7 @@ COLOURS = {
     "mne-lsl + Welch": "#e08a1e",
     "BrainFlow": "#17a2a2",
 }
+BUTTERWORTH = "#e377c2"
 TICKS_MS = (0, 50, 100, 250, 500, 1000, 2000, 3000, 4000)
 
 
@@ -52,7 +53,7 @@ def _draw(axis: Any, row: dict[str, Any]) -> None:
     style = "--" if row["role"] == "tuned" else ":" if row["role"] == "variant" else "-"
     lags = [1000 * lag for lag in row["lags"]]
     label = f"{'expert' if script else row['tool']}: {row['setting']}"
-    colour = COLOURS.get(row["tool"], "#666666")
+    colour = BUTTERWORTH if row["key"].startswith("butterworth") else COLOURS.get(row["tool"], "#666666")
     width = 2.6 if ours and row["role"] == "documented" else 1.4
     axis.plot(lags, row["curve"], style, color=colour, linewidth=width, label=label, zorder=5 if ours else 2)
     axis.plot([1000 * row["best_s"]], [row["best"]], "o", color=colour, markersize=4, zorder=6)
