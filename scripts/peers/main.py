@@ -30,7 +30,7 @@ def main() -> None:
         return
     if options.write:
         docs.check(options.write / "benchmarks.md")  # before twelve minutes are spent
-    begun, others = time.monotonic(), machine.Others()
+    begun = time.monotonic()
     chosen = tuple(peer for peer in catalogue.every() if not options.only or peer.key in options.only)
     found = play(chosen, options.runs, QUICK_S if options.quick else stimulus.LONGEST_S) if chosen else []
     result: dict[str, Any] = {
@@ -38,11 +38,10 @@ def main() -> None:
         "encoders": _part("encoders", options, lambda: encoders.measure(1 if options.quick else encoders.ROUNDS)),
         "synth": _part("synth", options, lambda: synth.measure(1 if options.quick else 3)),
     }
-    share = others.share()
     result["machine"] = {
         **machine.describe(),
         "took_s": round(time.monotonic() - begun),
-        "others": None if share is None else round(share, 3),
+        "others": summary.middle([one.others for one in found if one.others is not None]),
         "minutes": sorted({one.minute for one in found}),
         "runs": options.runs,
     }

@@ -25,14 +25,14 @@ def row(peer: Peer, runs: list[Found]) -> dict[str, Any]:
         own = {
             name: median([v for one, v in zip(good, verdicts, strict=True) if one.minute == name]) for name in minutes
         }
-        middle = median([*own.values()])  # each recording counts the same, however often it was played
+        typical = median([*own.values()])  # each recording counts the same, however often it was played
         made |= {
-            **_figures(middle),
-            "cpu": _median([one.cpu for one in good]),
-            "memory_mb": _median([one.memory_mb for one in good]),
+            **_figures(typical),
+            "cpu": middle([one.cpu for one in good]),
+            "memory_mb": middle([one.memory_mb for one in good]),
             "processes": max(one.processes for one in good),
-            "lags": middle.lags.tolist(),
-            "curve": middle.curve.tolist(),
+            "lags": typical.lags.tolist(),
+            "curve": typical.curve.tolist(),
             "by_minute": {name: _figures(verdict) for name, verdict in own.items()},
             "each": [_each(one, verdict) for one, verdict in zip(good, verdicts, strict=True)],
         }
@@ -48,6 +48,7 @@ def _figures(verdict: Verdict) -> dict[str, Any]:
     return {name: getattr(verdict, name) for name in ("prompt", "best", "best_s", "reach_s", "rate_hz", "at_arrival")}
 
 
-def _median(values: list[float]) -> float:
+def middle(values: list[float]) -> float:
+    """Return the median of what is known; NaN: nothing is."""
     known = sorted(value for value in values if math.isfinite(value))
     return known[len(known) // 2] if known else math.nan

@@ -63,17 +63,8 @@ def peers(rows: list[Row]) -> str:
     """Return the table of all that ran, ours first."""
     ours = _ours(rows)
     head = (
-        *(
-            "tool",
-            "setting",
-            "r at 100 ms or less",
-            "best r",
-            "at",
-            "0.95 from",
-            "judged at arrivals alone",
-            "new values/s",
-        ),
-        *("CPU, % of a core", "memory, MB", f"we are sooner by{_order(rows)}"),
+        *("tool", "setting", "r at 100 ms or less", "best r", "at", "0.95 from", "at arrivals alone"),
+        *("new values/s", "CPU, % of a core", "memory, MB", f"we are sooner by{_order(rows)}"),
     )
     lines = [head, ["---"] * len(head)]
     for row in rows:
@@ -137,9 +128,7 @@ def encoders(rows: list[Row]) -> str:
         name = f"**{row['key']}**" if row is ours else f"{row['key']} {row['version']}"
         lines.append([name + wrong, f"{row['message_us']:.1f}", f"{row['bundle_us']:.1f}", ratios])
     lines.append([])
-    said = (
-        "pyliblo3, a C library, gives no bytes but sends: the sending of as many bytes by Python is taken off."
-    )
+    said = "pyliblo3, a C library, gives no bytes but sends: the sending of as many bytes by Python is taken off."
     return "\n".join(f"| {' | '.join(line)} |" if line else f"\n{said}" for line in lines)
 
 
@@ -157,8 +146,8 @@ def synth(found: dict[str, float] | str) -> str:
 
 
 def _machine(about: Row) -> str:
-    others = about.get("others")
-    share = "" if others is None else f"; other programs took {100 * others:.0f} % of it meanwhile"
+    others = about["others"]
+    share = "" if not math.isfinite(others) else f"; other programs took {100 * others:.0f} % of it meanwhile"
     minutes = f"; {', '.join(about['minutes'])}, {about['runs']} runs" if about["minutes"] else ""
     return (
         f"{about['processor']}, {about['cores']} cores, {about['system']}, Python {about['Python']}, {about['date']} "

@@ -16,15 +16,14 @@ import numpy as np
 from benchmarks import machine
 from benchmarks.common import Absent, lsl_environment
 
-from peers import environments
+from peers import costs, environments
 from peers.judge import Verdict, judge
-from peers.peer import PROGRAMS, SCRIPTS, Peer, Stage
+from peers.peer import SCRIPTS, Peer, Stage
 from peers.receiver import Receiver, values
 from peers.stimulus import WATCHED, Minute
 
 START_S = 90.0  # that a peer may need until its first datagram
 WARM_S = 8.0  # that all of them run before the eyes close
-_METER = PROGRAMS / "meter.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +101,11 @@ def _play(
         _wait(peers, receiver, stages, why)
         time.sleep(WARM_S)
         others = machine.Others()
-        before, begun = meter(stages), time.perf_counter()
+        before, begun = costs.meter(stages, sender), time.perf_counter()
         pushed = np.array(_close_eyes(sender, len(minute.samples) / minute.samplerate))
         time.sleep(0.5)
-        after, took = meter(stages), time.perf_counter() - begun
-        share = others.share()
+        after, took = costs.meter(stages, sender), time.perf_counter() - begun
+        share = costs.others(others.share(), before, after, took)
         found = []
         for peer in peers:
             if peer.key in why:
@@ -114,14 +113,14 @@ def _play(
                 continue
             one, two = before.get(peer.key, {}), after.get(peer.key, {})
             cpu = 100 * (two.get("cpu_s", np.nan) - one.get("cpu_s", np.nan)) / took
-            costs = (cpu, two.get("memory_mb", np.nan), int(two.get("processes", 0)))
+            taken = (cpu, two.get("memory_mb", np.nan), int(two.get("processes", 0)))
             try:
                 verdict = _judged(peer, receiver.datagrams[peer.key], minute, pushed)
             except ValueError as error:
                 said = f"too little came: {error}; {stages[peer.key].said()}"
-                found.append(Found(peer.key, minute.name, share, None, *costs, said))
+                found.append(Found(peer.key, minute.name, share, None, *taken, said))
                 continue
-            found.append(Found(peer.key, minute.name, share, verdict, *costs))
+            found.append(Found(peer.key, minute.name, share, verdict, *taken))
         return found
     finally:
         for stage in stages.values():
@@ -170,20 +169,3 @@ def _judged(peer: Peer, datagrams: list[tuple[float, bytes]], minute: Minute, pu
     if peer.power:
         found = {name: (times, np.sqrt(np.maximum(powers, 0))) for name, (times, powers) in found.items()}
     return judge(found, minute.truth(), pushed)
-
-
-def meter(stages: dict[str, Stage]) -> dict[str, dict[str, float]]:
-    """Return what the programs of each stage have taken; empty where psutil cannot be had."""
-    numbers = {key: [process.pid for process in stage.processes] for key, stage in stages.items()}
-    every = [str(pid) for pids in numbers.values() for pid in pids]
-    try:
-        done = subprocess.run(
-            [environments.python("tools"), "-P", _METER, *every], capture_output=True, text=True, timeout=30
-        )
-        costs = json.loads(done.stdout)
-    except (Absent, subprocess.TimeoutExpired, json.JSONDecodeError):
-        return {}
-    return {
-        key: {what: sum(costs[str(pid)][what] for pid in pids) for what in ("cpu_s", "memory_mb", "processes")}
-        for key, pids in numbers.items()
-    }
