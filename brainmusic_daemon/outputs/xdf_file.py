@@ -84,8 +84,8 @@ class XdfFile:
 
     def flush(self, sync: bool) -> bool:
         """Write what is pending; with `sync` wait until the disk has it.  Never raises; False: it did not fit."""
-        block = [part for number, track in enumerate(self._tracks, 1) for part in self._waiting(number, track)]
         try:
+            block = [part for number, track in enumerate(self._tracks, 1) for part in self._waiting(number, track)]
             if block:
                 self._append(b"".join([*block, chunks.boundary()]))
                 for track in self._tracks:
