@@ -60,7 +60,7 @@ def fill_cache(package: Path, load: str, what: str, progress: Callable[[str], No
     every kernel.  Where nothing can be cached, or that process fails, the kernels are compiled here on first use.
     """
     complete = cache_folder(package) / "complete"
-    if complete.exists() or not can_cache(package):
+    if not can_cache(package) or complete.exists():  # in this order: what may not be read cannot be looked for
         return
     forget_old(package)
     progress(f"compiling {what}, once (some seconds) …")

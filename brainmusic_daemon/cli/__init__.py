@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -23,15 +24,31 @@ COMMANDS = (
 """Each is a module here, with a function of its name."""
 
 _WRITE_OUT_S = 0.5
+_UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
 def main() -> NoReturn:
     """Run the command line; every failure that a user can cause ends in one message and its exit code."""
+    _stand()
     try:
         code = _command()
     except KeyboardInterrupt:  # also while libraries are still being loaded
         code = 130
     _leave(code)
+
+
+def _stand() -> None:
+    """Open to nothing what is closed of standard input, output and error, as whoever sends it into the background may.
+
+    Else the next file or socket takes that number, and gets whatever a C library has to say.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(number, "w" if number else "r", closefd=False, encoding="utf-8"))  # noqa: SIM115
 
 
 def _command() -> int:
@@ -73,6 +90,9 @@ def _command() -> int:
     except Exception as error:
         from brainmusic_daemon.api import BrainmusicError  # it brings numpy, which `stop` has no use for
 
+        if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
+            sys.stderr.write(f"brainmusic: nothing can be written to standard output: {error.strerror}\n")
+            return 1
         if not isinstance(error, BrainmusicError):
             raise
         sys.stderr.write(f"brainmusic: {error}\n")
