@@ -19,7 +19,7 @@ def numbered(first: int, n: int, channels: int = 2) -> np.ndarray:
 def test_the_newest_samples_are_one_view_wherever_the_ring_stands(step: int) -> None:
     ring = Ring(2, 100, 20)
     for first in range(0, 1000, step):
-        ring.write(numbered(first, step), time=first + step - 1, arrival=0.0)
+        ring.write(numbered(first, step), time=first + step - 1, arrival=first + step - 1)
         window = ring.newest(20)
         assert np.shares_memory(window.samples, ring._flat) and window.samples.flags.c_contiguous
         absolute = window.samples + window.offset

@@ -13,7 +13,8 @@ from brainmusic_daemon import liblsl
 from brainmusic_daemon.acquisition import labels
 from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import estimate_rate
-from brainmusic_daemon.acquisition.lsl_streams import FORMATS, candidate, described, found_from, quoted
+from brainmusic_daemon.acquisition.lsl_streams import FORMATS, candidate, described, found_from, quoted, rivals
+from brainmusic_daemon.acquisition.scrutiny import refuse_haste
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, FloatArray, SourceLost, StreamInfo, plugin
 
 _COMPANY_S = 0.6  # wait so long for further matches: a headset's streams share a name, and liblsl's first query (the
@@ -43,6 +44,7 @@ class Lsl:
     _inlet: Any = field(default=None, init=False, repr=False)
     _last_uid: str = field(default="", init=False, repr=False)
     _last: tuple[object, ...] = field(default=(), init=False, repr=False)  # how it looked
+    _choice: str = field(default="", init=False, repr=False)  # what else there was to take
 
     def open(self, clock: Clock) -> StreamInfo:
         """Find the stream and connect.  Raises SourceLost naming what is there, ConfigError for a stream of text."""
@@ -52,6 +54,7 @@ class Lsl:
         label = f"LSL stream '{info.name()}'"
         if info.channel_format() not in FORMATS:
             raise ConfigError(f"{label} (type {info.type() or 'none'}) carries text, not signals: name the EEG stream")
+        refuse_haste(info.nominal_srate(), "lsl")
         try:
             self._connect(pylsl, info)
             channels = described(self._inlet.info(timeout=2.0).as_xml(), info.channel_count())
@@ -81,6 +84,8 @@ class Lsl:
         left = [given[i] or f"channel {i + 1}" for i in range(len(given)) if i not in set(keep)]
         if left:
             details["left out"] = ", ".join(left)
+        if self._choice:
+            details["choice"] = self._choice
         self._last_uid, self._last = info.source_id() or f"{info.name()}@{info.hostname()}", _look_of(info)
         return StreamInfo(info.name(), names, rate, self._last_uid, None, details)
 
@@ -121,6 +126,7 @@ class Lsl:
         pool = again or found or ([] if predicate else every)  # no property given: EEG under any type, by evidence
         at = best([candidate(info) for info in pool], anything=bool(again or found))
         if at is not None:
+            self._choice = rivals(pool, at)
             return pool[at]
         there = "; ".join(
             f"'{f.name}' (type {f.type or 'none'}, {f.channels} × {f.format}, on {f.host})"

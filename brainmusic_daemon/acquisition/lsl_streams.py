@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -46,6 +47,20 @@ def candidate(info: Any) -> Candidate:
     return Candidate(
         info.name(), "marker" if text else info.type(), [], [], [], info.nominal_srate(), info.channel_count()
     )
+
+
+def rivals(infos: Sequence[Any], at: int) -> str:
+    """Return, for people, which other streams look just like the one that is taken; "" where there is none."""
+    taken = found_from(infos[at])
+    alike = {
+        other.source_id or other.host
+        for other in map(found_from, infos)
+        if replace(other, host=taken.host, source_id=taken.source_id) == taken
+    } - {taken.source_id or taken.host}
+    if not alike:
+        return ""
+    there, others = taken.source_id or taken.host, ", ".join(f"'{name}'" for name in sorted(alike))
+    return f"{len(alike) + 1} streams are called '{taken.name}': this is '{there}'; for {others} name its source_id"
 
 
 def quoted(value: str) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from brainmusic_daemon.api import FloatArray, Window
 
 Float64 = npt.NDArray[np.float64]
+AHEAD_S, BEHIND_S = 0.5, 60.0  # stamps this far from their arrival are of another clock: a reader gets the arrival
 Published = tuple[int, int, float, float, Float64, npt.NDArray[np.bool_]]
 
 
@@ -62,7 +63,9 @@ class Ring:
         """Return the newest `n` ≤ `window` samples, padded at the front with the hold of the first one.  Any thread."""
         if n > self.window:
             raise ValueError(f"a window of {n} samples from a ring made for {self.window}")
-        end, origin, time, _, offset, repaired = self._published
+        end, origin, time, arrival, offset, repaired = self._published
+        if not -BEHIND_S < time - arrival < AHEAD_S:
+            time = arrival
         start = (end - n) % self.capacity
         filled = end - origin
         return Window(self._flat[start : start + n], offset, end, time, filled if filled < n else n, repaired)

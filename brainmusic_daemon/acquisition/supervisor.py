@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from brainmusic_daemon.acquisition import scrutiny
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.selection import Groups, no_groups, select
 from brainmusic_daemon.acquisition.timeline import COUNTERS, Timeline
@@ -33,7 +34,7 @@ FIRST_SAMPLE_S = 5.0  # a board just opened may take longer than `silence_s` to 
 BACKOFF_S = (0.25, 5.0)  # first and longest pause between attempts
 BACKOFF_JITTER = 0.2  # ± share of a pause, so several programs do not retry in step
 SPARE_S = 2.0  # the ring is this much longer than four windows
-REMARKS = ("units", "rate", "gaps", "damage", "left out")  # details that were found or changed, not stated
+REMARKS = ("choice", "units", "rate", "gaps", "damage", "left out")  # details that were found or changed, not stated
 SAME_RATE = 2e-3  # estimated rates differ by this much from one opening to the next
 
 
@@ -102,6 +103,8 @@ class Acquisition:
         # a source that is cheap to look for says how soon it may be looked for again, at most
         self._longest_s = float(getattr(source, "longest_pause_s", BACKOFF_S[1]))
         self._is_open = self._reopened = False
+        self._another = ""  # that the newest opening found another device
+        self._pace = scrutiny.Pace(1.0, math.inf)  # nothing is open yet: it never begins
         self._attempt = 0
         self._retry_at = -math.inf
         self._heard = -math.inf  # arrival of the newest sample, or the opening
@@ -235,6 +238,11 @@ class Acquisition:
         except SourceLost as error:
             self._lose(error)
         except ConfigError as error:
+            if self.seen and self._reopens:  # what worked may come back: a wrong device in its place ends no show
+                if str(error) != str(self.error):
+                    log.warning("%s%s; waiting for the one before", self._whose, scrutiny.plain(str(error)))
+                self._lose(SourceLost(str(error)))
+                return False
             self._close()
             self.error = error
             self._tell(SourceState.FAILED, str(error))
@@ -242,18 +250,19 @@ class Acquisition:
 
     def _open(self) -> None:
         log.debug("opening source '%s', attempt %d", self._name, self._attempt + 1)
-        self._reopened = self.seen
+        self._reopened, self._another = self.seen, ""
         self._is_open = True  # so that a half-opened source is closed too
-        info = self._source.open(self._clock)
+        info = scrutiny.sound(self._source.open(self._clock), self._name)
         self._heard = self._clock.now()
-        if not (math.isfinite(info.samplerate) and info.samplerate > 0):
-            raise ConfigError(f"source '{self._name}' states a rate of {info.samplerate} Hz; it must be above 0")
         picks = select(info.channels, self._channels, self._exclude, self._groups)
+        scrutiny.refuse_crowd(len(picks), self._name)
         self._delivered = info
         self._picks = None if picks == list(range(len(info.channels))) else picks
         if self._picks is not None:
             info = replace(info, channels=tuple(info.channels[i] for i in picks))
         old = self.setup
+        self._another = scrutiny.another(old.info, info)
+        self._pace = scrutiny.Pace(info.samplerate, self._heard)
         if (
             old.info is not None
             and self._timeline is not None
@@ -281,13 +290,17 @@ class Acquisition:
             tap(self._delivered, chunk)
         if self._picks is not None:
             chunk = Chunk(chunk.samples[:, self._picks], chunk.times, chunk.first)
-        if not self._timeline.push(chunk, now):
+        lost = self._counts["lost"]
+        new = self._timeline.push(chunk, now)
+        if not new:
             return  # the same samples once more are not a sign of life
         self._heard = now
+        if wrong := self._pace.took(new + self._counts["lost"] - lost, now):
+            log.warning("%ssource '%s' %s", self._whose, self._delivered.name, wrong)
         if self.state is not SourceState.STREAMING:
             info = self.setup.info
             assert info is not None
-            back = " again" if self.seen else ""
+            back = f" again{self._another}" if self.seen else ""
             self._counts["reconnects"] += self._reopened
             self.seen, self.error, self._attempt, self._reopened = True, None, 0, False
             self._tell(
@@ -297,7 +310,7 @@ class Acquisition:
             if not back:
                 for about in REMARKS:
                     if info.details.get(about):
-                        log.info("%s%s: %s", self._whose, about, info.details[about])
+                        log.info("%s%s: %s", self._whose, about, scrutiny.plain(info.details[about]))
 
     def _lose(self, error: SourceLost) -> None:
         self._close()
@@ -321,7 +334,7 @@ class Acquisition:
                 log.debug("closing source '%s'", self._name, exc_info=True)
 
     def _tell(self, state: SourceState, message: str) -> None:
-        message = f"{self._whose}{message}"
+        message = scrutiny.plain(f"{self._whose}{message}")
         self.state, self.last_message = state, message
         # What fails for good is for the owner to say, once, with its exit code; one of several ends nothing.
         failed = logging.WARNING if self._whose else logging.DEBUG

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from brainmusic_daemon.api import Features, FloatArray, State, StreamInfo, Window
+from brainmusic_daemon.api import ConfigError, Features, FloatArray, State, StreamInfo, Window
 from brainmusic_daemon.features import delays, montage, reference
 from brainmusic_daemon.features.artifacts import Artifacts
 from brainmusic_daemon.features.baseline import Baseline
@@ -216,6 +216,11 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
     """Make the bank for a stream from the configuration's sections `session`, `features`, `quality`, `baseline`."""
     features, quality, baseline, tick = config.features, config.quality, config.baseline, config.tick
     usable = {name: edges for name, edges in features.bands.items() if edges[0] < info.samplerate / 2 - 1}
+    if not usable:
+        raise ConfigError(
+            f"a headset of {info.samplerate:g} Hz shows none of the bands ({', '.join(features.bands)}): "
+            f"it takes more than {2 * min(low for low, _ in features.bands.values()) + 2:g} Hz"
+        )
     referenced = reference.channels_of(features.reference, info.channels)
     setup = montage.setup(
         info.channels,

@@ -44,12 +44,18 @@ class Head:
         self.info: StreamInfo | None = None  # that the bank was designed for
         self._designed: tuple[int, Ring, int] | None = None
         self._attached: tuple[int, Ring, int] | None = None  # generation, ring, length of the window
+        self._refused = 0  # generation that is of no use
 
     @property
     def changed(self) -> bool:
         """Return whether there is a headset that nothing is prepared for."""
         generation, info, ring = self.acquisition.setup
-        return ring is not None and info is not None and (self._attached is None or self._attached[0] != generation)
+        there = ring is not None and info is not None and generation != self._refused
+        return there and (self._attached is None or self._attached[0] != generation)
+
+    def refuse(self) -> None:
+        """Do without the headset that has come: it is silence to the music until another one comes."""
+        self._refused = self.acquisition.generation
 
     @property
     def attached(self) -> bool:
@@ -140,6 +146,9 @@ class Heads:
         for head in self._coming.values():
             head.install()
         self._here = self._coming
+
+    def refuse(self) -> None:
+        """Whom nobody can listen to was left out by `design` already."""
 
     def hear(self, time: float) -> tuple[list[Window], list[bool]]:
         """Return everybody's newest window, and whether their samples arrive."""

@@ -14,7 +14,7 @@ import numpy as np
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon import features
 from brainmusic_daemon.acquisition.ring import Ring
-from brainmusic_daemon.api import Clock, Features, Frame, Output, Source, State, StreamInfo
+from brainmusic_daemon.api import Clock, ConfigError, Features, Frame, Output, Source, State, StreamInfo
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank
@@ -63,7 +63,14 @@ class Session:
                 self.pipeline.improve()
                 self._say()
             return False
-        bank = self.head.design()
+        try:
+            bank = self.head.design()
+        except ConfigError as error:
+            if not self.head.attached:
+                raise
+            self.head.refuse()  # the show goes on: whoever changed headsets may change them back
+            _log.error("%s; waiting for another headset", error)
+            return False
         self.attached = False  # the tick idles meanwhile
         limit = time.perf_counter() + 1.0
         while self._ticking and time.perf_counter() < limit:  # at work with what is to be prepared anew
