@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from pythonosc.osc_message_builder import OscMessageBuilder
 
+from tests import parts
+
 CHECKOUT = Path(__file__).parent.parent
 RATE_HZ, SECONDS = 250.0, 60.0
 
@@ -206,3 +208,27 @@ def test_eyes_close_without_a_step() -> None:
     assert np.allclose(made[0], [1.0, -2.0])
     assert np.array_equal(made[250:], rows[250:])  # what is judged is what was recorded
     assert np.abs(np.diff(made, axis=0)).max() < 10
+
+
+def test_without_recordings_the_simulated_person_is_played_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from peers import stimulus
+
+    monkeypatch.setenv("BRAINMUSIC_TEST_DATA", "/nowhere")
+    [minute] = stimulus.minutes()
+    assert minute.name == "simulated"
+    assert len(minute.samples) == len(minute.before) == round(stimulus.LONGEST_S * minute.samplerate)
+    o1 = minute.channels.index("O1")
+    opened = stimulus.envelope(minute.before[:, [o1]], minute.samplerate, stimulus.ALPHA).mean()
+    assert minute.truth().shape == (len(minute.samples), len(stimulus.WATCHED))
+    assert minute.truth()[:, 0].mean() > 2 * opened  # the eyes are closed
+    assert len(minute.cut(20.0).samples) == round(20.0 * minute.samplerate)
+
+
+def test_recorded_minutes_come_at_the_rate_of_a_headset() -> None:
+    from peers import stimulus
+
+    parts.recordings()
+    for minute in stimulus.minutes():
+        assert minute.samplerate == stimulus.RATE_HZ and minute.samples.shape[1] == len(stimulus.CHANNELS)
+        assert 55 < len(minute.samples) / minute.samplerate <= stimulus.LONGEST_S + 0.1
+        assert "recorded" in minute.name and 1 < minute.truth().mean() < 100  # µV
