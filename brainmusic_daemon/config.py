@@ -160,6 +160,18 @@ def of(config: Config, person: Person) -> Config:
     return personal(one, person.profile) if person.profile is not None else one
 
 
+def known_as(config: Config, person: str, profile: Profile | None) -> Config:
+    """Return `config` with another profile, or none, of the only person ("") or of one of several."""
+    if config.people:
+        people = (replace(one, profile=profile) if one.name == person else one for one in config.people)
+        return replace(config, people=tuple(people))
+    bands = FeaturesConfig.model_validate(config.tables.get("features", {})).bands
+    named = config.session.model_copy(update={"profile": profile.name if profile is not None else ""})
+    features = config.features.model_copy(update={"bands": bands})
+    anybody = replace(config, profile=None, session=named, features=features)
+    return personal(anybody, profile) if profile is not None else anybody
+
+
 def stranger(config: Config) -> Config:
     """Return `config` without what is known of the person whose headset it is."""
     source = config.tables.get("source")

@@ -19,6 +19,7 @@ from brainmusic_daemon.features.together import Bank
 from brainmusic_daemon.mapping.adjust import Adjustments
 from brainmusic_daemon.mapping.host import Host
 from brainmusic_daemon.mapping.seat import Budget, Seat
+from brainmusic_daemon.music.bell import Bell
 from brainmusic_daemon.music.preset import Preset
 from brainmusic_daemon.music.score import Score
 from brainmusic_daemon.music.score import follow as follow_on
@@ -59,6 +60,7 @@ class Pipeline:
         self.score = Score(config.preset, config.music.seed, config.tick)
         self.bank: Bank | None = None
         self._next: deque[tuple[Preset, int]] = deque(maxlen=1)  # to be played from the next tick on
+        self._bell = Bell()
         self._number = 0
 
     def seat(self, choice: Choice) -> Seat:
@@ -89,9 +91,10 @@ class Pipeline:
 
         Of several persons, `window` and `alive` are sequences.
         """
-        assert self.bank is not None
-        features = self.bank.update(time, window, alive=alive)
-        return self._frame(features, self.bank.follow)
+        bank = self.bank  # once: another one may come at any moment
+        assert bank is not None
+        features = bank.update(time, window, alive=alive)
+        return self._frame(features, bank.follow)
 
     def hold(self, time: float, before: Frame) -> Frame:
         """Return a frame that goes on as `before`: the others play while one more headset is being prepared for."""
@@ -106,6 +109,10 @@ class Pipeline:
         """Let another preset go on where this one stands, from the next tick on.  From any thread."""
         self._next.append((preset, seed))
 
+    def ring(self, call: str) -> None:
+        """Let a bell call somebody, beside the score and from the next tick on.  From any thread."""
+        self._bell.ring(call)
+
     def _frame(self, features: Features, follow: float, idle: bool = False) -> Frame:
         """Map, glide towards rest by what the gate says, smooth, and play; `idle`: the mappers are being prepared."""
         if self._next:
@@ -115,6 +122,8 @@ class Pipeline:
         controls = Controls(features.time, self.host.step(asked, follow, held))
         notes = self.score.advance(features.time, controls.values, follow)
         drone = self.score.drone(controls.values)
+        if self._bell.rings:
+            notes, drone = self._bell.step(features.time, notes, drone, controls.values)
         host = self.host
         says = host.words, host.playing.name, follow
         frame = Frame(features.time, self._number, features, controls, notes, drone, *says)

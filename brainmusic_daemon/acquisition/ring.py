@@ -70,6 +70,13 @@ class Ring:
         filled = end - origin
         return Window(self._flat[start : start + n], offset, end, time, filled if filled < n else n, repaired)
 
+    def past(self) -> Window:
+        """Return a copy of all that is still there for sure, three windows and more once it is full.  Any thread."""
+        end, origin, time, _, offset, repaired = self._published
+        n = min(end - origin, self.capacity - self.window)
+        start = (end - n) % self.capacity
+        return Window(self._flat[start : start + n].copy(), offset, end, time, n, repaired)
+
     def write(
         self,
         samples: FloatArray,

@@ -12,7 +12,7 @@ from brainmusic_daemon.features import artifact_memory as at
 from brainmusic_daemon.features import mending
 from brainmusic_daemon.features.eyes import Eyes, eyes, movement_powers
 from brainmusic_daemon.features.muscle import muscle_kernel, muscle_leak
-from brainmusic_daemon.features.spectral import Analysis, SpectralBank
+from brainmusic_daemon.features.spectral import Analysis, Kernels, SpectralBank
 
 _SMOOTH_S = 0.05  # a Hann window this long shows a deflection: deaf to mains, 25 ms behind
 _DROPOUT_S = 0.06  # not one sample differs from the one before for so long: nothing arrives
@@ -20,6 +20,8 @@ _DOUBT = 0.3  # expected error of a spread before it was seen, as a share of it
 _FULL_BLINK_UV, _FULL_CLENCH_UV = 300.0, 100.0  # that are told with strength 1
 _BLINK_PEAK_S = 0.06  # a blink is told when it has fallen by a fifth; its peak was so long ago
 _BRIEF_S = 3.0  # what lasts longer is no clench but a bad contact
+
+Appearance = tuple[Kernels, FloatArray, FloatArray]  # what muscles leak, and movements look like, through kernels
 
 
 class Artifacts:
@@ -68,22 +70,24 @@ class Artifacts:
         self._smooth: FloatArray = hann / hann.sum()
         self._muscle = muscle_kernel(fs)
         self._muscle_taps = self._muscle.astype(np.float32)
-        self._shapes: FloatArray = np.zeros(0)
-        self._gain: FloatArray = np.zeros(0)
-        self._adopt_kernels()
+        self._made, self._bands[:-1, at.LEAK], self._shapes = self._seen_through(spectral.made)
+        self._expected: Appearance | None = None
         self._end = -1
 
-    def _adopt_kernels(self) -> None:
-        """Learn from the bank's kernels, which may be redesigned, what muscles and movements look like through them."""
-        self._gain = self._spectral.gain
-        kernels, fs = self._spectral.kernels, self._setup.samplerate
-        self._bands[:-1, at.LEAK] = muscle_leak(self._muscle, kernels, 0.5 / self._gain, fs)
-        self._shapes = movement_powers(self._setup, kernels)
+    def _seen_through(self, made: Kernels) -> Appearance:
+        leak = muscle_leak(self._muscle, made.bands, made.scale, self._setup.samplerate)
+        return made, leak, movement_powers(self._setup, made.bands)
+
+    def expect(self, made: Kernels) -> None:
+        """Get ready for kernels that the bank is about to move over to.  Some ms; from any thread but the tick's."""
+        self._expected = self._seen_through(made)
 
     def mend(self, window: Window, analysis: Analysis, weights: FloatArray) -> None:
         """Mend `analysis` in place, and add what happened to its events; `weights` (n_channels,): who is trusted."""
-        if self._spectral.gain is not self._gain:
-            self._adopt_kernels()
+        expected = self._expected
+        if expected is not None and expected[0] is self._spectral.made:
+            self._made, self._bands[:-1, at.LEAK], self._shapes = expected
+            self._expected = None
         x = window.samples
         fresh = min(max(window.end - self._end, 1), len(x) - 1)
         begun = self._end >= 0 and window.filled > fresh and window.filled >= len(x)

@@ -21,6 +21,7 @@ from brainmusic_daemon.features.spectral import Analysis, SpectralBank
 from brainmusic_daemon.features.spectrum import Learner, learner
 
 _FADE_S = 1.0  # from one design of the kernels to the next
+BLIND = "no electrode near the eyes: blinks are neither told nor taken out of the features"
 _DRIFT_S = 40.0  # of good signal that a profile is compared with: so much is in the first minute, blinks left out
 
 
@@ -41,6 +42,13 @@ class Feature(Protocol):
 
     def compute(self, analysis: Analysis) -> float | Sequence[float]:
         """Return the physical value, finite; as many as `names` where it has several.  Called once per tick."""
+
+
+class Leader(Protocol):
+    """Whoever leads the features from where another bank left them."""
+
+    def lead(self, values: FloatArray) -> bool:
+        """Move the normalised values (n,) in place; return whether that was the last time."""
 
 
 class FeatureBank:
@@ -85,6 +93,7 @@ class FeatureBank:
         self._judge_every = max(1, round(PERIOD_S / setup.tick))
         self._learner = learner
         self.drift: Drift | None = None
+        self.bridge: Leader | None = None  # while it takes over from another bank
         self.remarks: list[str] = []  # for people: whoever reads them takes them out; beside the tick
         self._ticks = 0
         self._share = 0.0  # of good channels
@@ -106,6 +115,8 @@ class FeatureBank:
             learn = state in (State.GOOD, State.CALIBRATING) and filled
             learn = learn and self.spectral.analysis.clean
             self.baseline.update(values[self._n :], self.setup.tick, learn, values[: self._n])
+            if self.bridge is not None and self.bridge.lead(values[: self._n]):
+                self.bridge = None
             if self._late and self.baseline.seconds >= self._late[0][0]:
                 self.baseline.restart(self._late.pop(0)[1])
             if learn and self._learner is not None:
@@ -124,6 +135,17 @@ class FeatureBank:
             state=state,
             events=tuple(self.spectral.analysis.events) if alive else (),
         )
+
+    def weigh(self) -> None:
+        """Trust each channel as its contact is judged now."""
+        self.spectral.set_weights(self.quality.weights)
+        good = (self.quality.weights >= 0.5) & (self.quality.score > 0)
+        self._share = int(np.count_nonzero(good)) / self._n_channels  # plain numbers from here on
+
+    @property
+    def normalised(self) -> FloatArray:
+        """Return the features (n,) of the last tick, 0..1."""
+        return self._values[: self._n]
 
     @property
     def n_taps(self) -> int:
@@ -172,7 +194,10 @@ class FeatureBank:
         if learner is not None and learner.full:
             self._learner = None
             if (density := learner.spectrum(self.spectral.prior)) is not None:
-                self.spectral.install(self.spectral.redesigned(density), round(_FADE_S / self.setup.tick))
+                made = self.spectral.redesigned(density)
+                if self.artifacts is not None:
+                    self.artifacts.expect(made)
+                self.spectral.install(made, round(_FADE_S / self.setup.tick))
 
     def faults(self) -> dict[str, str]:
         """Return what is wrong with each channel that has something, in one word; beside the tick."""
@@ -187,9 +212,7 @@ class FeatureBank:
             eeg = analysis.power[:, self._eeg_columns].sum(axis=1)
             held, excused = (None, None) if self.artifacts is None else (self.artifacts.held, self.artifacts.excused)
             self.quality.judge(window, eeg, at_once=at_once, held=held, excused=excused)
-            self.spectral.set_weights(self.quality.weights)
-            good = (self.quality.weights >= 0.5) & (self.quality.score > 0)
-            self._share = int(np.count_nonzero(good)) / self._n_channels  # plain numbers from here on
+            self.weigh()
         self._ticks += 1
         if self.artifacts is not None:
             self.artifacts.mend(window, analysis, self.quality.weights)
@@ -268,7 +291,7 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
         learner(setup, spectral, features.learn_s),
     )
     if artifacts is not None and not artifacts.sees_blinks:
-        bank.remarks.append("no electrode near the eyes: blinks are neither told nor taken out of the features")
+        bank.remarks.append(BLIND)
     if config.profile is not None:
         bank.know(config.profile, info, str(features.reference))
     return bank

@@ -17,6 +17,11 @@ class Gate:
         self._settled = False
         self.state = State.LOST
         self.follow = 0.0  # 0: rest, 1: what the mapper says
+        self.paused = False  # the music is to rest, whatever the signal
+
+    def go_on(self, before: Gate) -> None:
+        """Stand where another one stands."""
+        self._bad_s, self.state, self.follow, self.paused = before._bad_s, before.state, before.follow, before.paused
 
     def update(self, *, alive: bool, share: float, filled: bool, learned_s: float) -> State:
         """Advance by one tick.
@@ -41,7 +46,7 @@ class Gate:
         else:
             self.state = State.RESTING
         if self.state is not State.HELD:
-            self.follow += self._step * (good - self.follow)
-            if good and self.follow > 0.999:
+            self.follow += self._step * ((good and not self.paused) - self.follow)
+            if self.follow > 0.999:
                 self.follow = 1.0
         return self.state

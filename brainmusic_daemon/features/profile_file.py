@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import re
+import shutil
+import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,6 +24,8 @@ from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.features.profile import Ability, Profile, Ranges
 
 VERSION = 1
+EARLIER = "earlier"  # the folder of profiles that were replaced
+MOST_EARLIER = 10  # of one name
 _ARRAYS = ("logarithmic", "middle", "spread", "reach", "usual")
 _NUMBERS = ("effect", "low", "high", "auc", "difference", "chance")
 _NAME = re.compile(r"[^\W_][\w-]{0,63}")
@@ -48,8 +53,32 @@ def check_name(name: str) -> None:
 
 
 def save(profile: Profile) -> Path:
-    """Write a profile, replacing an older one of the same name; return the TOML's path.  Raises ConfigError."""
+    """Write a profile and return the TOML's path; an older one of the same name is kept aside.  Raises ConfigError.
+
+    A profile is old or new, never half, and where it cannot be written the old one stays.
+    """
     check_name(profile.name)
+    arrays = _packed(profile)
+    path = folder() / f"{profile.name}.toml"
+    targets = path.with_suffix(".npz"), path
+    parts = [target.with_name(target.name + ".part") for target in targets]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for part, content in zip(parts, (arrays, _toml(profile, arrays).encode()), strict=True):
+            part.write_bytes(content)  # a disk that is full says so here
+        _keep_aside(targets)
+        for part, target in zip(parts, targets, strict=True):
+            part.replace(target)
+    except OSError as error:
+        raise ConfigError(f"cannot write the profile {path}: {error}") from error
+    finally:
+        for part in parts:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+    return path
+
+
+def _packed(profile: Profile) -> bytes:
     ranges, packed = profile.ranges, io.BytesIO()
     np.savez_compressed(
         packed,
@@ -58,17 +87,28 @@ def save(profile: Profile) -> Path:
         names=np.array(ranges.names),
         **{key: getattr(ranges, key) for key in _ARRAYS},
     )
-    arrays = packed.getvalue()
-    path = folder() / f"{profile.name}.toml"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for target, content in ((path.with_suffix(".npz"), arrays), (path, _toml(profile, arrays).encode())):
-            part = target.with_name(target.name + ".part")  # a profile is old or new, never half
-            part.write_bytes(content)
-            part.replace(target)
-    except OSError as error:
-        raise ConfigError(f"cannot write the profile {path}: {error}") from error
-    return path
+    return packed.getvalue()
+
+
+def _keep_aside(files: Sequence[Path]) -> None:
+    """Copy a profile that is about to be replaced to the folder `earlier`; of many the oldest are given up."""
+    if not all(file.is_file() for file in files):
+        return
+    aside = files[0].parent / EARLIER
+    aside.mkdir(exist_ok=True)
+    stem, when = files[0].stem, time.strftime("%Y%m%d-%H%M%S", time.localtime(files[-1].stat().st_mtime))
+    for file in files:
+        shutil.copy2(file, aside / f"{stem}.{when}{file.suffix}")
+    kept = sorted({file.stem for file in aside.glob(f"{stem}.*-*.toml")})
+    for old in kept[: -MOST_EARLIER or None]:
+        for file in files:
+            (aside / f"{old}{file.suffix}").unlink(missing_ok=True)
+
+
+def as_saved(profile: Profile) -> Profile:
+    """Return a profile as it would be read back, to the last digit; nothing is written."""
+    arrays = _packed(profile)
+    return _profile(profile.name, tomllib.loads(_toml(profile, arrays)), arrays)
 
 
 def load(name: str) -> Profile:

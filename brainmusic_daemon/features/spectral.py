@@ -90,6 +90,11 @@ class SpectralBank:
         self.set_weights(np.ones(len(setup.channels)))
 
     @property
+    def made(self) -> Kernels:
+        """Return the kernels in use; while they fade, those that they come from."""
+        return self._made
+
+    @property
     def prior(self) -> Density:
         """Return the spectrum that the kernels in use were designed by."""
         return self._made.prior

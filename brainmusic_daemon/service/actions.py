@@ -8,13 +8,13 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from brainmusic_daemon import __version__
 from brainmusic_daemon.api import Control
-from brainmusic_daemon.service import overview
+from brainmusic_daemon.service import calibration, overview
 from brainmusic_daemon.service.command import Refused
 
 if TYPE_CHECKING:
@@ -68,6 +68,19 @@ def _target(daemon: Daemon, control: str, value: float) -> Done:
 
 def _learn(daemon: Daemon, on: bool) -> Done | Ticket:
     return Done(daemon.tutor.on()) if on else daemon.tutor.off()
+
+
+def _calibrate(daemon: Daemon, name: str, eyes_open: float, eyes_closed: float, person: str) -> Done:
+    return Done(daemon.calibration.start(name, eyes_open, eyes_closed, person))
+
+
+def _calibration(daemon: Daemon) -> Done:
+    told = daemon.calibration.guidance
+    daemon.sounding.say(calibration.ADDRESS, *calibration.message(told))
+    seconds = f", {told.left_s:.0f} s left" if told.left_s else ""
+    kept = f"; kept {told.kept_s:.0f} s, rejected {told.rejected_s:.0f} s" if told.kept_s or told.rejected_s else ""
+    said = "; ".join([told.text, *told.found, *told.notes]) or "no calibration yet"
+    return Done(f"{told.phase}: {said}{seconds}{kept}", overview.plain(asdict(told)))
 
 
 def _marker(daemon: Daemon, text: str) -> Done:
@@ -138,6 +151,11 @@ ACTIONS: Mapping[str, Callable[..., Done | Ticket]] = {
     "learn": _learn,
     "learn.reset": lambda daemon: daemon.tutor.reset(),
     "learn.save": lambda daemon, file: daemon.tutor.save(file),
+    "calibrate.start": _calibrate,
+    "calibrate.cancel": lambda daemon: Done(daemon.calibration.cancel()),
+    "calibrate.state": _calibration,
+    "profile": lambda daemon, name, person: daemon.profiles.take_up(name, person),
+    "profile.none": lambda daemon, person: daemon.profiles.take_up("", person),
     "marker": _marker,
     "mute": _mute,
     "gain": _gain,

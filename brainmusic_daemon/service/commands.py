@@ -75,6 +75,33 @@ COMMANDS: tuple[Command, ...] = (
         (Argument("file", Kind.FILE, "a .safetensors file"),),
         "Write what was learned as a model that `mapper.load` takes.",
     ),
+    Command(
+        "calibrate.start",
+        (
+            Argument("name", Kind.TEXT, "of the profile, one word"),
+            Argument("eyes_open", Kind.NUMBER, "so long", 0.0, 600.0, "s", optional=True, default=30.0),
+            Argument("eyes_closed", Kind.NUMBER, "so long", 0.0, 600.0, "s", optional=True, default=30.0),
+            Argument("person", Kind.TEXT, "whose headset, where there are several", optional=True, default=""),
+        ),
+        "Get to know a person: eyes open, then closed; a bell tells when to open them again.",
+    ),
+    Command("calibrate.cancel", (), "End a calibration; everything stays as it was."),
+    Command(
+        "calibrate.state", (), "Tell how a calibration goes, or went.", returns="phase, what to do now, seconds left"
+    ),
+    Command(
+        "profile",
+        (
+            Argument("name", Kind.TEXT, "of a profile"),
+            Argument("person", Kind.TEXT, "whose headset, where there are several", optional=True, default=""),
+        ),
+        "Go on as the person of a profile.",
+    ),
+    Command(
+        "profile.none",
+        (Argument("person", Kind.TEXT, "whose headset, where there are several", optional=True, default=""),),
+        "Go on without a profile: your range is learned while you play.",
+    ),
     Command("marker", (Argument("text", Kind.TEXT),), "Write a word of yours into the recording."),
     Command("mute", (_ON,), "Fade out, or in again; the brain is followed all the while.", state=True, urgent=True),
     Command(

@@ -15,6 +15,7 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.advertise import advertiser
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.battery import Battery
+from brainmusic_daemon.service.calibration import Calibration
 from brainmusic_daemon.service.control import Control
 from brainmusic_daemon.service.control_osc import ControlOsc
 from brainmusic_daemon.service.control_socket import ControlSocket
@@ -25,6 +26,7 @@ from brainmusic_daemon.service.mappers import Mappers
 from brainmusic_daemon.service.measures import resident_bytes
 from brainmusic_daemon.service.memory import Memory
 from brainmusic_daemon.service.metrics import Histogram
+from brainmusic_daemon.service.profiles import Profiles
 from brainmusic_daemon.service.notify import Heart, Notify
 from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.rehearsal import Rehearsal
@@ -56,6 +58,8 @@ class Daemon:
         self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
         self.mappers = Mappers(self.session)
         self.tutor = Tutor(self.session, self.mappers)
+        self.calibration = Calibration(self)
+        self.profiles = Profiles(self)
         self.sounding = Sounding(config.outputs)
         self.rehearsal = Rehearsal(self)
         self.control = Control(self)
@@ -71,6 +75,7 @@ class Daemon:
         self._heart = Heart(self.notify, lambda: self.ticker.ticks)
         self.ready = False  # ticks follow a headset or wait for one, and every output was tried
         if kept is not None:
+            self.calibration.chosen = dict(kept.profiles)
             kept.turn(self.sounding)
         self._stop_ticking = threading.Event()
         self._announcer = Announcer()
@@ -103,6 +108,7 @@ class Daemon:
         self._tick_thread.start()
         self._warming.start()
         self.mappers.start()
+        self.profiles.start()
         self.tutor.start()
         self.control.start()
         self.osc_in.start()
@@ -122,6 +128,8 @@ class Daemon:
         self.web.stop()
         self.osc_in.stop()
         self.control.stop()
+        self.calibration.stop()
+        self.profiles.stop()
         self.rehearsal.stop()
         self.tutor.stop()
         self.mappers.stop()

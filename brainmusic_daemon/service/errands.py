@@ -38,12 +38,12 @@ class Ticket:
 class Errands:
     """Does one thing after the other, beside the tick."""
 
-    def __init__(self, refused: Callable[[BrainmusicError | Fault], str]) -> None:
-        """`refused` words, for the user, why something was not done."""
+    def __init__(self, refused: Callable[[BrainmusicError | Fault], str], name: str = "mappers") -> None:
+        """`refused` words, for the user, why something was not done; `name` of the thread."""
         self._refused = refused
         self._queue: queue.SimpleQueue[tuple[Work, Ticket] | None] = queue.SimpleQueue()
         self._later: list[tuple[float, Work]] = []
-        self._thread = threading.Thread(target=self._run, name="mappers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.refusals = 0
         self._told = "", 0.0
 

@@ -13,7 +13,8 @@ from brainmusic_daemon.acquisition.several import Several
 from brainmusic_daemon.acquisition.supervisor import Acquisition, SourceState
 from brainmusic_daemon.api import Clock, ConfigError, Source, StreamInfo, Window
 from brainmusic_daemon.config import Config
-from brainmusic_daemon.features import montage, performed
+from brainmusic_daemon.features import montage, performed, succession
+from brainmusic_daemon.features.bank import FeatureBank
 from brainmusic_daemon.features.together import Bank, Member, Together
 from brainmusic_daemon.pipeline import listening
 
@@ -28,13 +29,13 @@ class Head:
     def __init__(self, config: Config, clock: Clock, source: Source, person: str = "", seed: int = 0) -> None:
         self.person, self._config = person, config
         self.lives = bool(getattr(source, "reopen_on_silence", True))  # a device, no recording of one
-        self._performs = bool(getattr(source, "performs", False))  # it delivers features, not signals
+        self.performs = bool(getattr(source, "performs", False))  # it delivers features, not signals
         self.acquisition = Acquisition(
             source,
             clock,
             window_s=config.features.kernel_s,
-            channels=() if self._performs else config.features.channels,
-            exclude=() if self._performs else config.features.exclude,
+            channels=() if self.performs else config.features.channels,
+            exclude=() if self.performs else config.features.exclude,
             groups=partial(montage.groups, montage=config.features.montage, named=config.features.regions),
             silence_s=config.session.silence_s,
             seed=seed,
@@ -65,13 +66,44 @@ class Head:
         """Return the bank for the headset that has come."""
         generation, info, ring = self.acquisition.setup
         assert info is not None and ring is not None
-        made = performed.build(info, self._config) if self._performs else listening(info, self._config)
+        made = performed.build(info, self._config) if self.performs else listening(info, self._config)
         self.bank, self.info, self._designed = made, info, (generation, ring, made.n_taps)
         return made
 
     def install(self) -> None:
         """Listen to it from the next tick on."""
         self._attached = self._designed
+
+    def of(self, person: str) -> Head:
+        """Return the head of a person: there is only this one."""
+        return self
+
+    def redesign(self, config: Config) -> FeatureBank | None:
+        """Return a bank as `config` has it for the headset that is listened to, None where there is none.
+
+        Nothing has changed yet, and the bank has heard what the one in use has heard of late.  Some 100 ms, beside the
+        tick.
+        """
+        if self._attached is None or self.changed or self.info is None or not isinstance(self.bank, FeatureBank):
+            return None
+        made = listening(self.info, config)
+        _, ring, n_taps = self._attached
+        past = ring.past()
+        if made.n_taps == n_taps <= len(past.samples):
+            succession.prepare(made, self.bank, past, self.info.samplerate)
+        return made
+
+    def adopt(self, config: Config, made: FeatureBank | None) -> None:
+        """Go on as `config` has it, with a bank of `redesign`, which goes on where the one before stands."""
+        self._config = config
+        if made is not None and isinstance(self.bank, FeatureBank):
+            succession.go_on(made, self.bank)
+            self.bank = made
+
+    def joined(self) -> Bank:
+        """Return what listens to everybody who is there."""
+        assert self.bank is not None
+        return self.bank
 
     def hear(self, time: float) -> tuple[Window, bool]:
         """Return the newest window, and whether samples arrive."""
@@ -132,9 +164,17 @@ class Heads:
                 self._leave_out(head, str(error))
                 why = error
         self._coming = {who: head for who, head in self._heads.items() if head.bank is not None}
-        members: Mapping[str, Member] = {who: head.bank for who, head in self._coming.items() if head.bank is not None}
-        if not members:
+        if not self._coming:
             raise why
+        return self.joined()
+
+    def of(self, person: str) -> Head:
+        """Return the head of a person."""
+        return self._heads[person]
+
+    def joined(self) -> Bank:
+        """Return what listens to everybody who is there."""
+        members: Mapping[str, Member] = {who: head.bank for who, head in self._coming.items() if head.bank is not None}
         made = Together(members, self._config.tick, self._config.baseline.memory_s)
         if self._together is not None:
             made.go_on(self._together)

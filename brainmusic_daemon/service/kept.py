@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class Kept:
     seed: int
     scene: str = ""  # recalled last, where nothing else was chosen since
     profile: str = ""
+    profiles: Mapping[str, str] = field(default_factory=dict)  # person ("": the only one) → chosen while it played
+    asked: str = ""  # the profile that the configuration named then: changed since, it counts
     gain_db: float | None = None
     muted: bool = False
     panicked: bool = False
@@ -94,8 +96,10 @@ def read(name: str) -> Kept | None:
 
 
 def _check(kept: Kept) -> None:
-    texts = (kept.name, kept.config, kept.written, kept.mapper, kept.preset, kept.scene, kept.profile)
+    texts = (kept.name, kept.config, kept.written, kept.mapper, kept.preset, kept.scene, kept.profile, kept.asked)
     whole = all(isinstance(text, str) for text in texts) and isinstance(kept.table, dict)
+    whole = whole and isinstance(kept.profiles, dict)
+    whole = whole and all(isinstance(text, str) for pair in kept.profiles.items() for text in pair)
     levels = isinstance(kept.gain_db, (int, float, type(None))) and isinstance(kept.attempts, int)
     if not (whole and levels and isinstance(kept.seed, int) and isinstance(kept.folder, (str, type(None)))):
         raise ValueError("it holds something else than it should")
@@ -130,6 +134,9 @@ def recall(config: Config) -> tuple[Config, Kept | None]:
     if kept.attempts >= MOST_ATTEMPTS:
         _log.warning("what was played last is not taken up: %d starts with it did not last", kept.attempts)
         return config, None
+    people = [person.name for person in config.people] or [""]
+    same = kept.asked == asked_profile(config.tables)
+    kept = replace(kept, profiles={who: name for who, name in kept.profiles.items() if same and who in people})
     try:
         found = _taken_up(config, kept)
     except BrainmusicError as error:
@@ -146,11 +153,20 @@ def fingerprint(tables: Mapping[str, Any]) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
+def asked_profile(tables: Mapping[str, Any]) -> str:
+    """Return the profile that a configuration names; "": none."""
+    session = tables.get("session", {})
+    return str(session.get("profile", "")) if isinstance(session, Mapping) else ""
+
+
 def _taken_up(config: Config, kept: Kept) -> Config:
     from brainmusic_daemon.features import profile_file
     from brainmusic_daemon.music import preset as presets
 
-    if kept.profile and not config.session.profile:
+    if kept.profiles:
+        for person, name in kept.profiles.items():
+            config = configuration.known_as(config, person, profile_file.load(name) if name else None)
+    elif kept.profile and not config.session.profile:
         session = config.session.model_copy(update={"profile": kept.profile})
         config = configuration.personal(replace(config, session=session), profile_file.load(kept.profile))
     beside = config.folder / kept.preset if config.folder is not None else None

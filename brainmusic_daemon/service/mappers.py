@@ -220,7 +220,7 @@ class Mappers:
         elsewhere = sorted(name for name in {*before, *tables} - live if before.get(name) != tables.get(name))
         if elsewhere:
             _log.warning("[%s] of %s changed: that needs a new start", "], [".join(elsewhere), Path(config.origin).name)
-        self.session.config = replace(config, scenes=resolved.scenes)
+        self.session.config = replace(self.session.config, scenes=resolved.scenes)
         if not always and all(before.get(name) == tables.get(name) for name in ("mapper", "music")):
             return "nothing to change"
         chosen, music = resolved.choice, resolved.music

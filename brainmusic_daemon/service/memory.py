@@ -94,6 +94,8 @@ class Memory:
             seed=step.seed,
             scene=self._scene(),
             profile=config.session.profile,
+            profiles=dict(daemon.calibration.chosen),
+            asked=kept.asked_profile(config.tables),
             gain_db=sounding.gain_db,
             muted=sounding.muted,
             panicked=sounding.panicked,

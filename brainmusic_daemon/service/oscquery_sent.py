@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from brainmusic_daemon.api import Control, Event, Frame, State
+from brainmusic_daemon.music.bell import CALLS
 from brainmusic_daemon.outputs.osc import STOPPED
 from brainmusic_daemon.outputs.osc_dialects import person_address
 from brainmusic_daemon.outputs.osc_encoding import Layout, escape, floats_in, int32
 from brainmusic_daemon.outputs.osc_words import EMBEDDING, PROMPT, TEXT, plain
+from brainmusic_daemon.service.calibration import ADDRESS as CALIBRATION
+from brainmusic_daemon.service.calibration import CUE, message
 from brainmusic_daemon.service.explainer import NAMED
+from brainmusic_daemon.service.guidance import Phase
 from brainmusic_daemon.service.oscquery_look import Look
 from brainmusic_daemon.service.oscquery_tree import READ, Method, Slot, Value
 
@@ -56,6 +60,10 @@ def methods(layout: Layout, frame: Frame, controls: Sequence[Control]) -> Iterat
         longer = tuple(shares * count for count in range(2, NAMED + 1))
         yield Method(f"/brainmusic/explain/{escape(control)}", about, READ, shares, others=longer)
     yield Method("/brainmusic/reply", "to whom sent a command: which, ok or no, one line", READ, (Slot("s"),) * 3)
+    calls = (Slot("s", choices=(*CALLS,)),)
+    yield Method(CUE, "the bell of a calibration: begin, close or open the eyes, failed", READ, calls)
+    about = "a calibration: phase, what to do, seconds left, seconds kept and rejected"
+    yield Method(CALIBRATION, about, READ, (Slot("s", choices=(*map(str, Phase),)), Slot("s"), *(_SECONDS,) * 3), _led)
     yield Method("/brainmusic/testing", "a test begins (1), or has ended (0)", READ, (Slot("i", 0, 1),))
 
 
@@ -121,6 +129,11 @@ def _battery(look: Look) -> Sequence[Value] | None:
 
 def _text(frame: Frame) -> Sequence[Value]:
     return [plain(frame.words.text) if frame.words is not None else ""]
+
+
+def _led(look: Look) -> Sequence[Value] | None:
+    guidance = look.daemon.calibration.guidance
+    return message(guidance) if guidance.under_way else None
 
 
 def _last(name: str) -> Callable[[Look], Sequence[Value] | None]:

@@ -58,6 +58,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._leave: Callable[[], None] = lambda: None
+        self._deaf: Callable[[], None] = lambda: None
         self._begun = 0.0
         self._dropped = 0
         self._chunks: deque[tuple[StreamInfo, Chunk]] = deque()
@@ -97,7 +98,7 @@ class Recorder:
             work = (self._file, eeg, tracks)
             self._thread = threading.Thread(target=self._run, args=work, name="recorder", daemon=True)
             self._thread.start()
-            session.acquisition.tap, session.tap = self._deliver, self._tick
+            self._deaf, session.tap = session.listen(self._deliver), self._tick
             self._leave = session.journal.listen(self._note)
         _log.info("recording to %s", path)
 
@@ -110,7 +111,8 @@ class Recorder:
             file, thread = self._file, self._thread
             if file is None or thread is None:
                 return None
-            self._session.acquisition.tap = self._session.tap = None
+            self._deaf()
+            self._session.tap = None
             self._leave()
             self._stop.set()
             thread.join(timeout)

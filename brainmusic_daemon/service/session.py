@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,10 +15,11 @@ import numpy as np
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon import features
 from brainmusic_daemon.acquisition.ring import Ring
-from brainmusic_daemon.api import Clock, ConfigError, Features, Frame, Output, Source, State, StreamInfo
+from brainmusic_daemon.api import Chunk, Clock, ConfigError, Features, Frame, Output, Source, State, StreamInfo
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank
+from brainmusic_daemon.features.together import Bank
 from brainmusic_daemon.jit import fill_cache
 from brainmusic_daemon.mapping.host import Report
 from brainmusic_daemon.pipeline import Pipeline, derived
@@ -26,6 +28,8 @@ from brainmusic_daemon.service.journal import Journal
 from brainmusic_daemon.service.metrics import Histogram
 
 _log = logging.getLogger(__name__)
+
+Tap = Callable[[StreamInfo, Chunk], None]
 
 _KEPT_S = 0.5  # of frames
 _LOOK_S = 0.25  # how often it is asked whether something was learned about the person
@@ -52,6 +56,31 @@ class Session:
         self.attached = False  # whether ticks follow a headset
         self._ticking = False
         self._look_at = 0.0
+        self.preparing = threading.Lock()  # held by whoever replaces what listens
+        self._listening = threading.Lock()
+        self._taps: tuple[Tap, ...] = ()
+
+    def listen(self, tap: Tap) -> Callable[[], None]:
+        """Tell `tap` of every chunk as the sources delivered it; return what takes it off again.
+
+        It hears them in the threads of the sources: append and go.
+        """
+        with self._listening:
+            self._tap((*self._taps, tap))
+
+        def leave() -> None:
+            with self._listening:
+                self._tap(tuple(known for known in self._taps if known is not tap))
+
+        return leave
+
+    def _tap(self, taps: tuple[Tap, ...]) -> None:
+        def tell(info: StreamInfo, chunk: Chunk) -> None:
+            for tap in taps:
+                tap(info, chunk)
+
+        self._taps = taps
+        self.acquisition.tap = tell if len(taps) > 1 else taps[0] if taps else None
 
     def attach(self) -> bool:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
@@ -60,9 +89,18 @@ class Session:
         if not self.head.changed:
             if self.acquisition.arrival >= self._look_at:  # a few times a second is soon enough
                 self._look_at = self.acquisition.arrival + _LOOK_S
-                self.pipeline.improve()
-                self._say()
+                if not self.preparing.locked():
+                    self.pipeline.improve()
+                    self._say()
             return False
+        if not self.preparing.acquire(blocking=False):
+            return False
+        try:
+            return self._attach()
+        finally:
+            self.preparing.release()
+
+    def _attach(self) -> bool:
         try:
             bank = self.head.design()
         except ConfigError as error:
@@ -71,15 +109,19 @@ class Session:
             self.head.refuse()  # the show goes on: whoever changed headsets may change them back
             _log.error("%s; waiting for another headset", error)
             return False
-        self.attached = False  # the tick idles meanwhile
-        limit = time.perf_counter() + 1.0
-        while self._ticking and time.perf_counter() < limit:  # at work with what is to be prepared anew
-            time.sleep(0.0005)
-        self.pipeline.prepare(bank)
+        self.prepare(bank)
         self.head.install()
         self.attached = True
         self._say()
         return True
+
+    def prepare(self, bank: Bank) -> None:
+        """Have the mappers prepared for other features: the tick idles until `attached` is true again."""
+        self.attached = False
+        limit = time.perf_counter() + 1.0
+        while self._ticking and time.perf_counter() < limit:  # at work with what is to be prepared anew
+            time.sleep(0.0005)
+        self.pipeline.prepare(bank)
 
     def _hear(self) -> None:
         """Tell what became of the mappers, and write it down."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from brainmusic_daemon.service.daemon import Daemon
 
 SHARES_EVERY = 4  # updates: five times a second
+GUIDANCE_EVERY = 2  # ten times a second
 OVERVIEW_EVERY = 10  # twice a second
 NAMED = 4  # features per control
 _HIDDEN = ("history", "drives", "features", "controls")  # of the overview: the page has them already, and newer
@@ -46,6 +47,8 @@ class Feed:
         found.append(self._newest())
         if self._count % SHARES_EVERY == 0:
             found.append({"k": "shares", "x": explainer.strongest(explainer.shares(self._daemon), NAMED)})
+        if self._count % GUIDANCE_EVERY == 0 and self._daemon.calibration.under_way:
+            found.append({"k": "calibration", **overview.plain(asdict(self._daemon.calibration.guidance))})
         if self._count % OVERVIEW_EVERY == 0:
             found.append({"k": "overview", **self.overview()})
         self._count += 1
