@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,7 @@ class Pipeline:
         self._next: deque[tuple[Preset, int]] = deque(maxlen=1)  # to be played from the next tick on
         self._bell = Bell()
         self._number = 0
+        self.heard: Callable[[], None] = lambda: None  # told in each tick when the features are there
 
     def seat(self, choice: Choice) -> Seat:
         """Return a mapper's seat, to be prepared, tried, and installed in `host`."""
@@ -94,6 +95,7 @@ class Pipeline:
         bank = self.bank  # once: another one may come at any moment
         assert bank is not None
         features = bank.update(time, window, alive=alive)
+        self.heard()
         return self._frame(features, bank.follow)
 
     def hold(self, time: float, before: Frame) -> Frame:

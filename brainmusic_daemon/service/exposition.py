@@ -28,7 +28,7 @@ class Family:
     kind: Kind
     help: str
     samples: tuple[Sample, ...] = ()
-    histogram: Histogram | None = None  # of a histogram, in place of samples
+    histograms: tuple[tuple[Mapping[str, str], Histogram], ...] = ()  # of a histogram, in place of samples
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or (self.kind == "counter") != self.name.endswith("_total"):
@@ -58,7 +58,12 @@ def info(name: str, about: str, /, **labels: str) -> Family:
 
 def histogram(name: str, about: str, durations: Histogram) -> Family:
     """Return durations, in seconds."""
-    return Family(name, "histogram", about, histogram=durations)
+    return Family(name, "histogram", about, histograms=((_NO_LABELS, durations),))
+
+
+def histograms(name: str, about: str, label: str, durations: Mapping[str, Histogram]) -> Family:
+    """Return durations, in seconds, of each entry, whose key is the value of `label`."""
+    return Family(name, "histogram", about, histograms=tuple(({label: key}, each) for key, each in durations.items()))
 
 
 def render(families: Iterable[Family]) -> str:
@@ -72,13 +77,13 @@ def render(families: Iterable[Family]) -> str:
 
 
 def _lines(family: Family) -> Iterable[str]:
-    if family.histogram is not None:
-        total, edges = family.histogram.total, family.histogram.cumulative()
+    for labels, durations in family.histograms:
+        total, edges = durations.total, durations.cumulative()
         for edge, count in edges:
-            yield _line(f"{family.name}_bucket", {"le": "+Inf" if math.isinf(edge) else f"{edge:.4g}"}, count)
-        yield _line(f"{family.name}_sum", _NO_LABELS, total)
-        yield _line(f"{family.name}_count", _NO_LABELS, edges[-1][1])
-        return
+            le = "+Inf" if math.isinf(edge) else f"{edge:.4g}"
+            yield _line(f"{family.name}_bucket", {**labels, "le": le}, count)
+        yield _line(f"{family.name}_sum", labels, total)
+        yield _line(f"{family.name}_count", labels, edges[-1][1])
     for labels, value in family.samples:
         if math.isfinite(value):
             yield _line(family.name, labels, value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from brainmusic_daemon import __version__
 from brainmusic_daemon.acquisition.supervisor import SourceState
 from brainmusic_daemon.api import State
-from brainmusic_daemon.service.exposition import Family, Sample, by_label, counter, gauge, histogram, info
+from brainmusic_daemon.service.exposition import Family, Sample, by_label, counter, gauge, histogram, histograms, info
 
 if TYPE_CHECKING:
     from brainmusic_daemon.service.daemon import Daemon
@@ -53,6 +53,11 @@ def _timing(daemon: Daemon) -> Iterator[Family]:
     yield by_label("gauge", "brainmusic_analysis_delay_seconds", text, "band", delays)
     text = "Newest sample to the last datagram of its tick: all outputs were handed the frame."
     yield histogram("brainmusic_latency_seconds", text, session.latency)
+    if session.ages is not None:
+        text = "Every sample, the newest of its tick or not, to the last datagram of its tick."
+        yield histogram("brainmusic_sample_age_seconds", text, session.ages.every)
+        text = "The newest sample's way, stage by stage: source, ring, features, mapper, output; they add up."
+        yield histograms("brainmusic_stage_seconds", text, "stage", session.ages.stages)
     yield histogram("brainmusic_tick_lateness_seconds", "Beginning of a tick after its deadline.", ticker.lateness)
     yield histogram("brainmusic_tick_duration_seconds", "Work of a tick.", ticker.duration)
     text = "Ticks; late: begun over 2 ms after the deadline; missed: skipped; failed: raised an error."

@@ -19,12 +19,12 @@ class Histogram:
         self.total = 0.0  # s
         self.worst = 0.0  # s
 
-    def add(self, seconds: float) -> None:
-        """Count one duration; anything below a microsecond is in the first bin."""
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Count a duration, or several alike; anything below a microsecond is in the first bin."""
         at = int(math.log(seconds * 1e6) * _LOG_STEP) + 1 if seconds > 1e-6 else 0
-        self._bins[at if at < _SIZE else _SIZE - 1] += 1
-        self.count += 1
-        self.total += seconds
+        self._bins[at if at < _SIZE else _SIZE - 1] += times
+        self.count += times
+        self.total += seconds * times
         if seconds > self.worst:
             self.worst = seconds
 
@@ -48,9 +48,10 @@ class Histogram:
         return [*found, (math.inf, sum(bins))]
 
     def summary(self) -> dict[str, float]:
-        """Return count, and 50th, 95th and 99th percentile and maximum in milliseconds."""
+        """Return count, and mean, 50th, 95th and 99th percentile and maximum in milliseconds."""
         return {
             "count": self.count,
+            "mean_ms": round(1e3 * self.total / self.count, 4) if self.count else 0.0,
             **{f"p{percent}_ms": round(1e3 * self.percentile(percent), 4) for percent in (50, 95, 99)},
             "max_ms": round(1e3 * self.worst, 4),
         }

@@ -70,6 +70,8 @@ def details(daemon: Daemon) -> dict[str, Any]:
     """
     ticker, web = daemon.ticker, daemon.web.counters()
     durations = {"latency": daemon.session.latency, "lateness": ticker.lateness, "duration": ticker.duration}
+    if (ages := daemon.session.ages) is not None:
+        durations |= {"age": ages.every, **{f"stage.{name}": each for name, each in ages.stages.items()}}
     found = {
         "histograms": {
             name: {"buckets": histogram.cumulative(), "sum_s": histogram.total} for name, histogram in durations.items()

@@ -24,6 +24,7 @@ from brainmusic_daemon.jit import fill_cache
 from brainmusic_daemon.mapping.host import Report
 from brainmusic_daemon.pipeline import Pipeline, derived
 from brainmusic_daemon.service import head
+from brainmusic_daemon.service.ages import Ages
 from brainmusic_daemon.service.journal import Journal
 from brainmusic_daemon.service.metrics import Histogram
 
@@ -46,6 +47,7 @@ class Session:
         self.pipeline = Pipeline(config, live=not isinstance(clock, VirtualClock))
         self.outputs: Sequence[Output] = ()  # open ones; replaced as a whole
         self.output_failures = 0
+        self.ages: Ages | None = None  # of the samples, stage by stage; None: on the virtual clock nothing takes time
         self._failing: set[str] = set()  # outputs whose failure was told
         self.latency = Histogram()  # newest sample → all outputs were handed the frame
         self.frame: Frame | None = None  # newest
@@ -56,6 +58,8 @@ class Session:
         self.attached = False  # whether ticks follow a headset
         self._ticking = False
         self._look_at = 0.0
+        self._heard_to = 0  # number of samples of the newest window
+        self.begin_counting()
         self.preparing = threading.Lock()  # held by whoever replaces what listens
         self._listening = threading.Lock()
         self._taps: tuple[Tap, ...] = ()
@@ -81,6 +85,13 @@ class Session:
 
         self._taps = taps
         self.acquisition.tap = tell if len(taps) > 1 else taps[0] if taps else None
+
+    def begin_counting(self) -> None:
+        """Forget what was timed so far: the start is over."""
+        self.latency = Histogram()
+        if not isinstance(self.clock, VirtualClock):
+            self.ages = ages = Ages(self.clock)
+            self.pipeline.heard = ages.hear
 
     def attach(self) -> bool:
         """Prepare the pipeline for a headset that is new or has changed; return whether it did."""
@@ -146,10 +157,15 @@ class Session:
     def tick(self, deadline: float) -> Frame:
         """Make the frame that leaves at `deadline` (session seconds) and hand it to every output."""
         self._ticking = True
+        ages = self.ages
+        if ages is not None:
+            ages.begin(self.acquisition.arrival)
         try:
             frame = self._make_frame(deadline)
         finally:
             self._ticking = False
+        if ages is not None:
+            ages.make()
         for output in self.outputs:
             try:
                 output.send(frame)
@@ -165,6 +181,11 @@ class Session:
             self.recent.append(frame.features)
         if frame.features.state is not State.LOST:
             self.latency.add(self.clock.now() - frame.features.sample_time)
+            if ages is not None:
+                info, count = self.acquisition.info, self._heard_to
+                ages.end(
+                    frame.features.sample_time, count, 1.0 / info.samplerate if info is not None and count else 0.0
+                )
         self.frame = frame
         self.frames.append(frame)
         return frame
@@ -172,6 +193,7 @@ class Session:
     def _make_frame(self, deadline: float) -> Frame:
         if self.attached:
             window, alive = self.head.hear(deadline)
+            self._heard_to = getattr(window, "end", 0)  # several have each their own
             return self.pipeline.tick(deadline, window, alive=alive)
         before = self.frame
         if before is not None and self.head.attached:  # what is there is being prepared for anew, some ms long

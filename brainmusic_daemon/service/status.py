@@ -48,6 +48,8 @@ class Status:
     battery: float | None = None  # of the headset, percent; None: it does not tell
     resistances: dict[str, float] = field(default_factory=dict)  # channel → kΩ, where the board measures it
     people: dict[str, str] = field(default_factory=dict)  # state of each, where there are several
+    age: dict[str, float] = field(default_factory=dict)  # every sample → handed to the outputs
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)  # of the newest sample's way
 
 
 def snapshot(daemon: Daemon) -> Status:
@@ -86,6 +88,8 @@ def snapshot(daemon: Daemon) -> Status:
         battery=session.acquisition.battery,
         resistances=dict(session.acquisition.resistances),
         people=_people(session),
+        age=session.ages.every.summary() if session.ages is not None else {},
+        stages={name: each.summary() for name, each in session.ages.stages.items()} if session.ages is not None else {},
     )
 
 
@@ -134,9 +138,15 @@ def timing(shown: Status) -> str:
     others = f" ({others})" if others else ""
     return (
         f"latency  analysis {shown.analysis_delay_ms:g} ms{others} + system {shown.latency['p50_ms']:.1f} ms "
-        f"(99 %: {shown.latency['p99_ms']:.1f})   ticks {ticks['ticks']:g}, late {ticks['late']:g}, "
+        f"(99 %: {shown.latency['p99_ms']:.1f}{_shares(shown)})   ticks {ticks['ticks']:g}, late {ticks['late']:g}, "
         f"missed {ticks['missed']:g}   glitches {trouble}"
     )
+
+
+def _shares(shown: Status) -> str:
+    """Return where the system's part of the latency goes, as means."""
+    means = {name: each["mean_ms"] for name, each in shown.stages.items() if each["count"]}
+    return "; " + ", ".join(f"{name} {mean:.1f}" for name, mean in means.items()) if means else ""
 
 
 def _is_glitch(counter: str) -> bool:
