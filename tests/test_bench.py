@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from brainmusic_daemon.service.bench import analysis, figures, history, machine, told
+from brainmusic_daemon.service.bench import analysis, figures, history, judge, machine, told
 from brainmusic_daemon.service.bench.figures import Figure
 from brainmusic_daemon.service.bench.run import Bench
 from brainmusic_daemon.service.bench.stimulus import HALF_PERIOD, HIGH_UV, LOW_UV, TRUE_RATE_HZ, Stimulus, amplitude
@@ -172,6 +172,27 @@ def test_the_table_says_what_a_figure_means_and_what_changed() -> None:
     assert str(found.machine["processor"]) in text
 
 
+def test_the_share_of_each_stage_is_told_the_analysis_first() -> None:
+    spread = {"p50_ms": 10.0, "p95_ms": 20.0, "p99_ms": 21.0, "max_ms": 30.0, "mean_ms": 10.0, "count": 9}
+    shares = judge.shares({"analysis": 75.0, "ring": 10.0, "sound": 15.0})
+    assert shares == pytest.approx({"analysis": 75.0, "ring": 10.0, "sound": 15.0})
+    assert judge.shares({}) == {}
+    made = figures.figures(
+        {
+            "datagram": spread, "sound": spread, "jitter": spread, "stages": {"ring": spread, "sound": spread},
+            "shares": shares, "delay_ms": 75.0, "single": {"analysis.designed": 75.0},
+        }
+    )  # fmt: skip
+    values = {figure.name: figure.value for figure in made}
+    assert values["brain.sound.p50"] == values["brain.datagram.p50"] == 85.0 and values["brain.sound.max"] == 105.0
+    assert values["share.analysis"] == 75.0
+    text = told.text(Bench(5.0, machine.describe(), 0.5, tuple(made), "found", None, (), {}))
+    row = {line[:24].strip(): line for line in text.splitlines()}
+    assert " 75.0 %" in row["of it: analysis"] and " 10.0 %" in row["of it: ring"] and "%" in row["of it: sound"]
+    assert "85.00" in row["brain → sound"] and "%" not in row["brain → sound"]
+    assert text.index("of it: analysis") < text.index("found") and "share." not in text
+
+
 def _bench(env: dict[str, str], state: Path) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "brainmusic_daemon", "bench", "--seconds", "5", "--json"],
@@ -198,6 +219,8 @@ def _plausible(found: dict[str, Any]) -> None:
     assert all(stage > 0 for stage in stages)
     assert sum(stages) == pytest.approx(values["datagram.p50"], abs=0.5 * values["datagram.p50"])
     assert values["analysis.designed"] == pytest.approx(75.0)
+    assert values["brain.datagram.p99"] == pytest.approx(75.0 + values["datagram.p99"])
+    assert sum(value for name, value in values.items() if name.startswith("share.")) == pytest.approx(100.0, abs=0.1)
     assert 30 < values["analysis.measured"] < 200
     assert values["analysis.likeness"] > 0.7
     assert values["total.datagram"] > values["analysis.measured"] - 20
@@ -229,6 +252,8 @@ def test_the_sound_is_found_in_the_monitor(pulse: Pulse, tmp_path: Path) -> None
     values = found["values"]
     assert values["datagram.p50"] < values["sound.p50"] < 1500
     assert values["total.sound"] > values["sound.p50"]
+    assert values["brain.sound.p50"] == pytest.approx(75.0 + values["sound.p50"])
+    assert values["share.analysis"] > values["share.sound"] > 0
     assert values["underflows"] >= 0
     assert 0 < values["startup.sound"] < 60
     again = history.runs(next((tmp_path / "brainmusic" / "bench").glob("*.json")))

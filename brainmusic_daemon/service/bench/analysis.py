@@ -136,9 +136,9 @@ def sums(a: Array, b: Array, most: int = 400) -> Array:
 
 
 def percentiles(seconds: Array) -> dict[str, float]:
-    """Return 50th, 95th and 99th percentile and maximum in ms, and the count; nothing where nothing was measured."""
+    """Return 50th, 95th and 99th percentile, maximum and mean in ms, and the count; nothing where nothing came."""
     values = 1e3 * seconds[np.isfinite(seconds)]
     if not len(values):
         return {}
     found = {f"p{q}_ms": round(float(np.percentile(values, q)), 3) for q in (50, 95, 99)}
-    return {**found, "max_ms": round(float(values.max()), 3), "count": len(values)}
+    return {**found, "max_ms": round(float(values.max()), 3), "mean_ms": float(values.mean()), "count": len(values)}

@@ -30,6 +30,7 @@ STAGES = {
     "mapper": "features → controls and notes",
     "output": "handed to all outputs, sent and received over UDP",
 }
+HEARD = "handed to the synth → heard"
 _SINGLE: tuple[tuple[str, str, str, str, float], ...] = (
     ("analysis.designed", "ms", "how old the brain state is that alpha's kernel was designed to show", "", 0.1),
     ("analysis.measured", "ms", "a step of alpha is half-way up so long after it, the system's part left out", "", 4.0),
@@ -59,8 +60,16 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
     rows = _spread("datagram", found["datagram"], "a sample's age when the first OSC with it is received")
     rows += _spread("sound", found["sound"], "a sample's age when the sound that it changed is heard")
     rows += _spread("jitter", found["jitter"], "a tick begins so long after its deadline", noise=0.3)
-    for stage, meaning in STAGES.items():
+    for stage, meaning in {**STAGES, "sound": HEARD}.items():
         rows += _spread(f"stage.{stage}", found["stages"].get(stage, {}), meaning, noise=0.3)
+    if "delay_ms" in found:
+        for end, meaning in (("datagram", "the first OSC with it is received"), ("sound", "its sound is heard")):
+            later = {name: ms + found["delay_ms"] for name, ms in found[end].items() if name != "count"}
+            rows += _spread(
+                f"brain.{end}", later, f"how old the brain state is when {meaning}: analysis delay included"
+            )
+    for stage, percent in found.get("shares", {}).items():
+        rows.append(Figure(f"share.{stage}", round(percent, 2), "%", f"part of the whole way that is {stage}", ""))
     single = found["single"]
     return rows + [
         Figure(name, round(float(single[name]), 4), unit, meaning, better, noise)

@@ -69,6 +69,8 @@ def judge(measured: Mapping[str, Any], speed: Mapping[str, float]) -> dict[str, 
     if "audio" in inside["outputs"]:
         before = inside["before"].get("audio", {}).get("underflows", 0.0)
         single["underflows"] = inside["outputs"]["audio"]["underflows"] - before
+    timed = {name: analysis.percentiles(values[counts]) for name, values in stages.items()}
+    timed["sound"] = analysis.percentiles(delays)  # from the tick that has it, which is when it is handed over
     raw = {
         "steps": inner.count if inner else 0,
         "samples": {"sent": int(counts.sum()), "received": int(np.isfinite(age).sum())},
@@ -82,10 +84,22 @@ def judge(measured: Mapping[str, Any], speed: Mapping[str, float]) -> dict[str, 
         "sound": analysis.percentiles(sound),
         "sound_how": how,
         "jitter": inside["lateness"],
-        "stages": {name: analysis.percentiles(values[counts]) for name, values in stages.items()},
+        "stages": timed,
+        "shares": shares({"analysis": 1e3 * designed, **_means(timed)}),
+        "delay_ms": 1e3 * designed,
         "single": single,
         "raw": raw,
     }
+
+
+def _means(found: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {name: each["mean_ms"] for name, each in found.items() if "mean_ms" in each}
+
+
+def shares(means: Mapping[str, float]) -> dict[str, float]:
+    """Return what part of the whole way each stage takes, percent.  Means add up, percentiles do not."""
+    whole = sum(means.values())
+    return {name: 100 * mean / whole for name, mean in means.items()} if whole > 0 else {}
 
 
 def _number(value: float) -> float | None:

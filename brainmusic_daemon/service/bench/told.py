@@ -8,12 +8,15 @@ from brainmusic_daemon.service.bench.run import Bench
 _SPREADS = {
     "datagram": "sample → datagram",
     "sound": "sample → sound",
+    "brain.datagram": "brain → datagram",
+    "brain.sound": "brain → sound",
     "jitter": "tick jitter",
     "stage.source": "  of it: source",
     "stage.ring": "  of it: ring",
     "stage.features": "  of it: features",
     "stage.mapper": "  of it: mapper",
     "stage.output": "  of it: output",
+    "stage.sound": "  of it: sound",
 }
 _NAMES = {
     "analysis.designed": "analysis, designed",
@@ -33,11 +36,13 @@ _WIDTH = 24
 
 def text(found: Bench) -> str:
     """Return the table, the comparison and the machine."""
-    lines = [f"{'':{_WIDTH}}{'50 %':>9}{'95 %':>9}{'99 %':>9}{'max':>9}  ms"]
+    lines = [f"{'':{_WIDTH}}{'50 %':>9}{'95 %':>9}{'99 %':>9}{'max':>9}  ms, share"]
     by_name = {figure.name: figure for figure in found.figures}
     lines += [_spread(by_name, name, label) for name, label in _SPREADS.items() if f"{name}.p50" in by_name]
     lines += [f"{'sound':{_WIDTH}}{found.sound}", ""]
-    spreads = tuple(f"{name}." for name in _SPREADS)
+    if "share.analysis" in by_name:
+        lines[-2:-2] = [_analysis(by_name)]
+    spreads = (*(f"{name}." for name in _SPREADS), "share.")
     lines += [_single(figure) for figure in found.figures if not figure.name.startswith(spreads)]
     lines += ["", *_comparison(found), "", *_about(found)]
     return "\n".join(lines)
@@ -45,7 +50,14 @@ def text(found: Bench) -> str:
 
 def _spread(by_name: dict[str, Figure], name: str, label: str) -> str:
     values = "".join(f"{by_name[f'{name}.{key}'].value:9.2f}" for key in ("p50", "p95", "p99", "max"))
-    return f"{label:{_WIDTH}}{values}  {by_name[f'{name}.p50'].meaning.removesuffix(' (50 %)')}"
+    share = by_name.get(name.replace("stage.", "share."))
+    part = f"{share.value:5.1f} %" if name.startswith("stage.") and share is not None else " " * 7
+    return f"{label:{_WIDTH}}{values} {part}  {by_name[f'{name}.p50'].meaning.removesuffix(' (50 %)')}"
+
+
+def _analysis(by_name: dict[str, Figure]) -> str:
+    delay, share = by_name["analysis.designed"].value, by_name["share.analysis"].value
+    return f"{'  of it: analysis':{_WIDTH}}{delay:9.2f}{'':27} {share:5.1f} %  by design: brain → sample's features"
 
 
 def _single(figure: Figure) -> str:
