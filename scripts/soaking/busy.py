@@ -78,7 +78,7 @@ class Busy:
 
     def _go_away(self) -> None:
         self._away(True)
-        self._stop.wait(3.0)
+        time.sleep(3.0)  # whole, also when it is to end: a shorter absence might go unnoticed, and it counts
         self._away(False)
         self.births += 1
 
