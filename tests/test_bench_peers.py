@@ -175,8 +175,8 @@ def test_what_is_missed_is_said() -> None:
     ]
     said = tables.verdicts(rows)
     assert "yes, from 80 ms (S001)" in said
-    assert "holds for 1 of 2 settings; missed against quick (as it comes): 3.1 ×" in said
-    assert "holds for 0 of 1 settings; missed against script (as it comes): 1.5 ×" in said
+    assert "holds for 1 of 2 settings; missed against quick (as it comes): 3.12 ×" in said
+    assert "holds for 0 of 1 settings; missed against script (as it comes): 1.50 ×" in said
     table = tables.peers(rows)
     assert "did not run: pip could not install it" in table and "12.5 ×" in table and "never" in table
     rows[0]["by_minute"] = {"S001": {"reach_s": 0.09, "best_s": 0.1}, "S002": {"reach_s": 0.04, "best_s": 0.1}}

@@ -102,7 +102,7 @@ def verdicts(rows: list[Row]) -> str:
         if not lowest:
             continue
         short = sorted((ratio, name) for name, ratio in lowest.items() if ratio < asked)
-        missed = "; missed against " + "; ".join(f"{name}: {_times(ratio)}" for ratio, name in short) if short else ""
+        missed = "; missed against " + "; ".join(f"{name}: {ratio:.2f} ×" for ratio, name in short) if short else ""
         held = len(lowest) - len(short)
         said.append(
             f"* **{asked:g} × sooner {what}**, on the recording where it is hardest: holds for {held} of {len(lowest)} "
