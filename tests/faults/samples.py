@@ -1,0 +1,188 @@
+"""What can happen to samples on their way from the headset."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.faults import Fault
+
+TITLE = "Samples on their way from the headset"
+
+_row = partial(Fault, group="samples")
+_HERE = "tests/test_faults_samples.py"
+_TIMELINE = "brainmusic_daemon/acquisition/timeline.py"
+_AGAIN = "no sample for … s"
+
+ROWS = (
+    _row(
+        name="dropped-samples",
+        trouble="one sample in twenty is lost on the air, for five seconds",
+        heard="plays on; each hole is bridged by a straight line and counted (`gaps`, `lost`, `filled`)",
+        state="good",
+        message="",
+        seconds=0.5,
+        test=f"{_HERE}::test_dropped_samples",
+        without=(_TIMELINE, "            self._gap += n\n            self._fit.skip(n)", "            pass"),
+        loses="nothing that arrived; a marker says where samples are missing",
+    ),
+    _row(
+        name="dropped-samples-of-a-headset-that-does-not-number-them",
+        trouble="the same, with a headset that does not number its samples (LSL)",
+        heard="plays on; what is missing shows in the time stamps, holes of one sample only once there are several",
+        state="good",
+        message="",
+        seconds=10.0,
+        recovery="until the time that is told for a sample is right to the tick again; the sound never suffers",
+        test=f"{_HERE}::test_dropped_samples_without_numbers",
+        without=(_TIMELINE, "            self._missing(round(step / fit.period), step)", "            pass"),
+    ),
+    _row(
+        name="short-gap",
+        trouble="0.2 s are missing",
+        heard="plays on; the gap is bridged",
+        state="good",
+        message="",
+        seconds=1.0,
+        test=f"{_HERE}::test_a_short_gap",
+        without=(_TIMELINE, "        if seconds > self._fill_s:", "        if seconds > 0:"),
+        loses="nothing that arrived; a marker says what is missing",
+    ),
+    _row(
+        name="gap",
+        trouble="0.6 s are missing",
+        heard="holds the last good sound until a second of new signal is there: nothing is made up",
+        state="held",
+        message="the signal is bad: the music holds",
+        seconds=1.5,
+        test=f"{_HERE}::test_a_gap",
+        without=(_TIMELINE, "        if seconds > self._fill_s:", "        if seconds > 1e9:"),
+        loses="nothing that arrived; a marker says what is missing",
+    ),
+    _row(
+        name="drop-out",
+        trouble="the radio drops out for three seconds",
+        heard="glides to rest within a second, and returns",
+        state="lost, resting",
+        message=_AGAIN,
+        seconds=6.5,
+        recovery="the first half of the way within 2 s",
+        test=f"{_HERE}::test_a_drop_out",
+        without=(
+            "brainmusic_daemon/acquisition/supervisor.py",
+            "            if now - self._heard > limit and",
+            "            if now - self._heard > 1e9 and",
+        ),
+        loses="nothing that arrived; the gap stays one",
+    ),
+    _row(
+        name="backlog",
+        trouble="nothing arrives for three seconds, then all of it at once",
+        heard="glides to rest, and returns with the newest signal: the three seconds are not played after",
+        state="lost",
+        message=_AGAIN,
+        seconds=5.5,
+        recovery="the first half of the way within 1 s",
+        test=f"{_HERE}::test_a_backlog_is_not_played_after",
+        without=(
+            "brainmusic_daemon/acquisition/supervisor.py",
+            "        while self._step(0.0):\n            pass",
+            "        self._step(0.0)",
+        ),
+    ),
+    _row(
+        name="duplicated-samples",
+        trouble="packets are sent twice",
+        heard="plays on; what was there before is left out and counted (`duplicates`)",
+        state="good",
+        message="",
+        seconds=0.5,
+        test=f"{_HERE}::test_duplicated_samples",
+        without=(_TIMELINE, "known = min(-step, len(times))", "known = 0"),
+        loses="nothing: it holds them twice, as they were sent",
+    ),
+    _row(
+        name="duplicated-samples-of-a-headset-that-does-not-number-them",
+        trouble="the same, with a headset that does not number its samples",
+        heard="plays on; equal samples of equal times count once",
+        state="good",
+        message="",
+        seconds=0.5,
+        test=f"{_HERE}::test_duplicated_samples_without_numbers",
+        without=(_TIMELINE, "            if self._is_known(time, row):", "            if False:"),
+        loses="nothing: it holds them twice, as they were sent",
+    ),
+    _row(
+        name="frozen-driver",
+        trouble="a driver hands on the same samples again and again",
+        heard="glides to rest: the same samples once more are no sign of life",
+        state="lost",
+        message=_AGAIN,
+        seconds=6.5,
+        test=f"{_HERE}::test_the_same_samples_again_and_again",
+        without=(
+            "brainmusic_daemon/acquisition/supervisor.py",
+            "            return  # the same samples once more are not a sign of life",
+            "            pass",
+        ),
+    ),
+    _row(
+        name="reordered-packets",
+        trouble="packets overtake each other",
+        heard="plays on; the one that comes late is left out, its place was bridged (nobody waits for it)",
+        state="good",
+        message="",
+        seconds=0.5,
+        test=f"{_HERE}::test_reordered_packets",
+        without=(_TIMELINE, "        elif step < 0:\n", "        elif step < -(10**9):\n"),
+        loses="nothing: it holds them in the order in which they came",
+    ),
+    _row(
+        name="reordered-samples-of-a-headset-that-does-not-number-them",
+        trouble="neighbouring samples change places, with a headset that does not number them",
+        heard="plays on; a time that steps back and forth is taken for jitter",
+        state="good",
+        message="",
+        seconds=0.5,
+        test=f"{_HERE}::test_reordered_samples_without_numbers",
+        without=(
+            _TIMELINE,
+            "        if abs(deviation) <= fit.tolerance or (deviation > 0) != (first > 0):\n            return 0.0\n",
+            "",
+        ),
+        loses="nothing: it holds them in the order in which they came",
+    ),
+    _row(
+        name="late-samples",
+        trouble="everything comes half a second late, for three seconds",
+        heard="plays on, half a second behind; the latency that is shown says so",
+        state="good",
+        message="",
+        seconds=0.5,
+        test=f"{_HERE}::test_late_samples",
+        without=("brainmusic_daemon/sections.py", "silence_s: float = Field(0.8,", "silence_s: float = Field(0.2,"),
+    ),
+    _row(
+        name="bursts",
+        trouble="samples come in bursts, two a second",
+        heard="plays on; what the burst brings is heard at once",
+        state="good",
+        message="",
+        seconds=0.5,
+        test=f"{_HERE}::test_bursts",
+        without=("brainmusic_daemon/sections.py", "silence_s: float = Field(0.8,", "silence_s: float = Field(0.2,"),
+    ),
+    _row(
+        name="bursts-stamped-on-arrival",
+        trouble="samples come in bursts of a tenth of a second, and all of a burst bear the time of its arrival",
+        heard="plays on; a line is drawn through the jittering times (the first burst is taken for a gap of 0.1 s)",
+        state="good",
+        message="",
+        seconds=3.0,
+        test=f"{_HERE}::test_bursts_stamped_on_arrival",
+        without=(
+            _TIMELINE,
+            "        patience = HOLD_CLEAN if fit.clean else max(HOLD_CLEAN, round(HOLD_S * self._rate))",
+            "        patience = HOLD_CLEAN",
+        ),
+    ),
+)
