@@ -9,6 +9,7 @@ import numpy as np
 
 from brainmusic_daemon.service import explainer, overview
 from brainmusic_daemon.service.dashboard import sheet
+from brainmusic_daemon.service.dashboard.persons import Persons
 from brainmusic_daemon.service.dashboard.traces import Traces
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Feed:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._traces = Traces()
+        self.persons = Persons(daemon)
         self._key: tuple[object, ...] = ()
         self._shown: tuple[str, ...] = ()  # features
         self._picks: tuple[tuple[str, ...], list[int]] = ((), [])
@@ -56,7 +58,7 @@ class Feed:
 
     def renew(self) -> None:
         """Write the sheet anew."""
-        self.sheet = {"k": "sheet", **overview.plain(sheet.write(self._daemon))}
+        self.sheet = {"k": "sheet", **overview.plain(sheet.write(self._daemon, self.persons.sheets()))}
         self._shown = tuple(self.sheet["shown"])
 
     def overview(self) -> dict[str, Any]:
@@ -66,6 +68,7 @@ class Feed:
         acquisition, bank = daemon.session.acquisition, daemon.session.pipeline.bank
         found["message"] = str(acquisition.error or acquisition.last_message)
         found["faults"] = bank.faults() if bank is not None else {}
+        found["batteries"] = self.persons.batteries()
         steps = daemon.mappers.history
         found["undoable"], found["redoable"] = steps.at, len(steps.steps) - 1 - steps.at
         return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from brainmusic_daemon.service import overview
 from brainmusic_daemon.service.control import Answer
 from brainmusic_daemon.service.dashboard.feed import Feed
-from brainmusic_daemon.service.dashboard.viewer import Hostile, Request, Viewer, parsed
+from brainmusic_daemon.service.dashboard.viewer import Hostile, Request, Viewer, Watch, parsed
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -103,6 +103,11 @@ class Hub:
                     text, must = _encoded(update), update["k"] == "sheet"
                     for viewer in self._viewers:
                         viewer.offer(text, must)
+                for who in {viewer.watches for viewer in self._viewers} - {""}:
+                    text = _encoded(self._feed.persons.newest(who))
+                    for viewer in self._viewers:
+                        if viewer.watches == who:
+                            viewer.offer(text)
             except Exception:  # noqa: BLE001 - a mistake of ours: the page is there again when it is over
                 _log.exception("the page could not be fed")
                 await asyncio.sleep(1.0)
@@ -124,7 +129,10 @@ class Hub:
                 self._daemon.web.guard.count(error.reason)
                 viewer.answer(_encoded({"k": "answer", "id": error.id, "ok": False, "text": str(error)}))
                 continue
-            self._submit(request, viewer)
+            if isinstance(request, Watch):
+                viewer.watches = request.person if request.person in self._feed.persons.names else ""
+            else:
+                self._submit(request, viewer)
         viewer.code, viewer.reason = 1008, "nothing of this is understood"
 
     def _submit(self, request: Request, viewer: Viewer) -> None:

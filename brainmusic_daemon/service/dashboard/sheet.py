@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon import __version__, config, registry
@@ -9,7 +10,7 @@ from brainmusic_daemon.api import Control
 from brainmusic_daemon.music import preset
 from brainmusic_daemon.service import commands, edits
 from brainmusic_daemon.service.command import Argument
-from brainmusic_daemon.service.dashboard import head, traces
+from brainmusic_daemon.service.dashboard import persons
 
 if TYPE_CHECKING:
     from brainmusic_daemon.mapping.seat import Seat
@@ -52,19 +53,15 @@ def fixed(daemon: Daemon) -> dict[str, Any]:
     }
 
 
-def write(daemon: Daemon) -> dict[str, Any]:
-    """Return the sheet as plain data.  Not from the tick."""
+def write(daemon: Daemon, people: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the sheet as plain data; `people`: of each of several.  Not from the tick."""
     session = daemon.session
-    host, bank, info = session.pipeline.host, session.pipeline.bank, session.acquisition.info
-    channels = info.channels if info is not None else ()
-    rate = info.samplerate if info is not None else 0.0
+    host, bank = session.pipeline.host, session.pipeline.bank
     driven = {control.name for control in host.playing.controls}
     return {
-        "channels": channels,
-        "places": [head.position(channel) for channel in channels],
-        "traced": min(len(channels), traces.MOST_CHANNELS),
-        "points_hz": rate / traces.thinning(rate) if rate else 0.0,
-        "shown": _shown(bank.names if bank is not None else (), tuple(daemon.config.features.bands)),
+        **persons.signal(None if people else session.acquisition.info),
+        "people": people or {},
+        "shown": persons.whole(bank.names if bank is not None else (), tuple(daemon.config.features.bands)),
         "controls": [_control(control, host.playing, control.name in driven) for control in host.controls],
         "scenes": {name: scene.help for name, scene in session.config.scenes.items()},
     }
@@ -82,12 +79,6 @@ def _own(daemon: Daemon) -> list[str]:
     if folder is None or folder == config.folder():
         return []
     return sorted(file.name for file in folder.iterdir() if file.suffix in (".toml", ".safetensors"))[:MOST_FILES]
-
-
-def _shown(names: tuple[str, ...], bands: tuple[str, ...]) -> list[str]:
-    """Return the features of the whole head, the bands first."""
-    whole = [name for name in names if "." not in name]
-    return [*(name for name in bands if name in whole), *(name for name in whole if name not in bands)]
 
 
 def _control(control: Control, seat: Seat, driven: bool) -> dict[str, Any]:

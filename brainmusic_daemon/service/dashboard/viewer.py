@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
-MOST_WAITING = 4  # updates
+MOST_WAITING = 6  # updates; those of one moment are fewer
 MOST_ANSWERS = 64
 STUCK_S = 10.0  # a tab that has taken nothing for so long is left
 PER_SECOND, BURST = 100.0, 200.0  # requests
@@ -36,6 +36,13 @@ class Request:
     arguments: tuple[str | float | bool, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A tab shows one of several persons."""
+
+    person: str
+
+
 class Viewer:
     """Lives in the web server's loop."""
 
@@ -47,6 +54,7 @@ class Viewer:
         self._wake = asyncio.Event()
         self._allowance, self._looked = BURST, time.monotonic()
         self.skipped = 0
+        self.watches = ""  # a person
         self.code, self.reason = 1000, ""
 
     def greet(self, *texts: str) -> None:
@@ -103,14 +111,16 @@ class Viewer:
         self._allowance -= 1.0
 
 
-def parsed(text: object) -> Request:
-    """Return a request, checked for types; what the command makes of it is the control's affair.  Raises Hostile."""
+def parsed(text: object) -> Request | Watch:
+    """Return what a tab wants, checked for types; what a command makes of it is control's affair.  Raises Hostile."""
     try:
         found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Hostile("a request is a JSON object", "malformed")
+    if isinstance(found.get("watch"), str):
+        return Watch(found["watch"])
     number, command, arguments = found.get("id", 0), found.get("command"), found.get("arguments", [])
     number = number if isinstance(number, int) and abs(number) < 2**53 else 0
     fits = isinstance(command, str) and isinstance(arguments, list) and len(arguments) <= MOST_ARGUMENTS

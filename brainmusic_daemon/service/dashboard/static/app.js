@@ -3,9 +3,11 @@ import { Connection } from "./net.js";
 import { $, duration, make, say } from "./dom.js";
 import { Traces } from "./signal.js";
 import { Head } from "./head.js";
+import { Persons } from "./persons.js";
 import { Drives } from "./drives.js";
 import { Roll } from "./roll.js";
 import { Play } from "./play.js";
+import { Calibrate } from "./calibrate.js";
 import { keys } from "./keys.js";
 import { log, timing } from "./timing.js";
 
@@ -25,9 +27,10 @@ const QUIET = new Set(["route", "gain", "rate", "target"]); // turned like knobs
 let fixed = null, dirty = false, link = "connecting", state = "waiting", overview = null;
 const connection = new Connection({ update, answer, state: connected, ask: () => $("ask").open || $("ask").showModal() });
 const send = (command, ...args) => { if (!connection.send(command, ...args)) toast("Not connected: nothing was done.", false); };
-const traces = new Traces(), head = new Head(), drives = new Drives(send), roll = new Roll(), play = new Play(send);
+const traces = new Traces(), head = new Head(), drives = new Drives(send), roll = new Roll(), play = new Play(send), calibrate = new Calibrate(send);
+const persons = new Persons((who) => connection.tell({ watch: who }), shown);
 play.rated = (value) => toast(value > 0 ? "You like this: noted." : "You do not like this: noted.");
-window.brainmusic = { traces, roll, drives, connection, get state() { return state; }, get link() { return link; } }; // for the curious, and for tests
+window.brainmusic = { traces, roll, drives, persons, connection, get state() { return state; }, get link() { return link; } }; // for the curious, and for tests
 
 function update(message) {
   switch (message.k) {
@@ -39,7 +42,7 @@ function update(message) {
       log(message.log, true);
       break;
     case "sheet":
-      traces.sheet(message); head.sheet(message); drives.sheet(message, fixed); play.sheet(message);
+      shown(message); drives.sheet(message, fixed); play.sheet(message);
       break;
     case "now":
       if (message.l) log(message.l);
@@ -54,18 +57,35 @@ function update(message) {
       }
       dirty = true;
       break;
+    case "calibration": calibrate.take(message); break;
+    case "person":
+      if (message.who !== persons.who) break;
+      if (message.p) traces.take(message.p);
+      if (message.f) drives.own(persons.features(message.f));
+      break;
     case "shares": drives.explain(message.x); break;
     case "overview":
       overview = message;
       play.take(message);
+      persons.overview(message);
+      calibrate.overview(message);
       timing(message);
       say($("source"), message.source ?? "");
       if (message.quality) {
-        head.take(message.quality, message.faults, message.state);
-        traces.quality = message.quality.map(([, value]) => value);
+        const [quality, faults] = persons.own(message.quality, message.faults);
+        head.take(quality, faults, persons.states?.[persons.who] ?? message.state);
+        traces.quality = quality.map(([, value]) => value);
       }
       banner();
   }
+}
+
+function shown(sheet) {
+  const own = persons.sheet(sheet);
+  traces.sheet(own, persons.who);
+  head.sheet(own);
+  drives.own(new Map());
+  dirty = true;
 }
 
 function banner() {
@@ -104,7 +124,7 @@ function theme() {
 
 $("theme").addEventListener("click", theme);
 $("ask-form").addEventListener("submit", () => connection.take($("token").value.trim()));
-keys(play, send, theme);
+keys(play, send, theme, persons);
 
 (function paint() {
   if (dirty && !document.hidden) { dirty = false; traces.draw(); drives.draw(); roll.draw(); }

@@ -22,8 +22,9 @@ export class Drives {
       $("features").replaceChildren(...sheet.shown.map((name) => {
         const bar = make("i"), value = make("span", { class: "value mono" });
         bar.style.setProperty("--hue", `var(--${hue(name)})`);
-        const row = make("div", { class: "feature", title: name }, make("span", { class: "label" }, plain(name)), make("div", { class: "meter" }, bar), value);
-        this.features.set(name, { row, bar, value });
+        const own = make("u", { hidden: true });
+        const row = make("div", { class: "feature", title: name }, make("span", { class: "label" }, plain(name)), make("div", { class: "meter" }, bar, own), value);
+        this.features.set(name, { row, bar, own, value });
         return row;
       }));
     }
@@ -78,6 +79,15 @@ export class Drives {
     }
   }
 
+  // Of several persons: a mark on the group's bar where the one that is shown stands.
+  own(values) {
+    for (const [name, { own }] of this.features) {
+      const value = values.get(name);
+      own.hidden = value === undefined;
+      if (value !== undefined) own.style.left = `${100 * Math.max(0, Math.min(1, value))}%`;
+    }
+  }
+
   explain(shares) {
     this.shares = shares;
     for (const [name, row] of this.controls) {
@@ -98,7 +108,8 @@ export class Drives {
       if (!row) continue;
       const to = middle(row.button);
       for (let i = 0; i + 1 < found.length; i += 2) {
-        const feature = this.features.get(found[i]) ?? this.features.get(found[i].split(".")[0]), share = found[i + 1];
+        const [first, ...rest] = found[i].split("."); // alpha.O1 is drawn from alpha, anna.alpha as well
+        const feature = this.features.get(found[i]) ?? this.features.get(first) ?? this.features.get(rest[0]), share = found[i + 1];
         if (!feature) continue;
         const from = middle(feature.row);
         context.beginPath();

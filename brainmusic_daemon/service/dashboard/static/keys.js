@@ -1,7 +1,7 @@
 // The keyboard: one table, which is also what the help shows.
 import { $, make } from "./dom.js";
 
-export function keys(play, send, theme) {
+export function keys(play, send, theme, persons) {
   const open = () => $("keys").showModal();
   const table = [
     ["p", "P", "panic: silence at once; again: resume", () => play.panic()],
@@ -12,6 +12,7 @@ export function keys(play, send, theme) {
     ["u", "U", "undo", () => send("mapper.undo")],
     ["y", "Y", "redo", () => send("mapper.redo")],
     ["s", "S", "save mapper and preset", () => send("save")],
+    ["n", "N", "the next person, where several play", () => persons.next()],
     ["d", "D", "dark or light", theme],
     ["?", "?", "this help", open],
   ];

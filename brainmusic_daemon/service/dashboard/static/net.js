@@ -62,8 +62,12 @@ export class Connection {
   }
 
   send(command, ...args) {
+    return this.tell({ id: ++this.number, command, arguments: args });
+  }
+
+  tell(what) {
     if (!this.socket || this.socket.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify({ id: ++this.number, command, arguments: args }));
+    this.socket.send(JSON.stringify(what));
     return true;
   }
 }

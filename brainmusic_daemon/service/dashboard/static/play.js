@@ -35,11 +35,6 @@ export class Play {
     const choice = (kind, name, action) => make("button", { [`data-${kind}`]: name, onclick: action }, name);
     $("mappers").replaceChildren(...fixed.mappers.map((name) => choice("mapper", name, () => this.send("mapper.load", name, this.fade))));
     $("presets").replaceChildren(...fixed.presets.map((name) => choice("preset", name, () => this.send("preset", name))));
-    say($("profile"), fixed.profile ? `profile ${fixed.profile}` : "no profile: it gets to know you as it plays");
-    const commands = fixed.commands.filter((command) => command.name.startsWith("calibrate"));
-    $("calibration").replaceChildren(commands.length
-      ? make("div", {}, ...commands.map((command) => this.form(command)))
-      : make("p", { class: "note" }, "A minute with open and closed eyes, led by words and a bell. Stop the daemon, then in a terminal: ", make("code", {}, `brainmusic calibrate ${fixed.profile || "NAME"}`), " and run it with ", make("code", {}, `--set session.profile=${fixed.profile || "NAME"}`)));
     $("commands").replaceChildren(...fixed.commands.map((command) => this.form(command)));
   }
 

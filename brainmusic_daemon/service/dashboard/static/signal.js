@@ -12,9 +12,10 @@ export class Traces {
     this.count = 0; // points that ever came: a test looks at it
   }
 
-  sheet(sheet) {
+  sheet(sheet, who) {
     const channels = sheet.channels.slice(0, sheet.traced);
-    if (channels.join() === this.channels.join() && sheet.points_hz === this.rate) return;
+    if (who === this.who && channels.join() === this.channels.join() && sheet.points_hz === this.rate) return;
+    this.who = who;
     this.channels = channels;
     this.rate = sheet.points_hz;
     this.size = Math.max(1, Math.round(SECONDS * this.rate));
