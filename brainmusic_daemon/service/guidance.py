@@ -13,6 +13,7 @@ from brainmusic_daemon.service.contact import SHORTEST_S
 SETTLE_S = 2.0  # contact has to be good for so long before it begins
 PATIENCE_S = 60.0  # and so long at most it is waited for: somebody is pressing electrodes on
 COUNT_S = 4.0  # from a call to the take
+FILLING_S = 2.0  # of a take in which averages fill, on top of what a calibration needs
 LONGER = 2.0  # times its length: how long a take may become where the signal was bad
 
 
@@ -150,7 +151,7 @@ class Lead:
             self._rejected += passed
         if elapsed < self._length:
             return ""
-        if self._kept < SHORTEST_S:
+        if self._kept < SHORTEST_S + FILLING_S:
             if elapsed < LONGER * self._length:
                 return ""
             refused = contact.refusal(look.bad, look.channels)
@@ -170,7 +171,8 @@ class Lead:
         elif self.phase is Phase.CONTACT and contact.refusal(look.bad, look.channels) is not None:
             text = f"Waiting for contact at {', '.join([*look.bad][:12])}"
         elif self.phase in (Phase.OPEN, Phase.CLOSED):
-            left = max(self._length - elapsed, SHORTEST_S - self._kept if elapsed >= self._length else 0.0)
+            left = self._length - elapsed
+            left = left if left > 0 else SHORTEST_S + FILLING_S - self._kept
         return Guidance(
             phase=self.phase,
             name=self._name,
