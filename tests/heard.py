@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+HELD_UP_S = 2.5  # 0.02 on a machine that does nothing else
+
 
 class Heard:
     """Listens at a port of its own; `ticks` are the times at which one came, s of `time.monotonic`."""
