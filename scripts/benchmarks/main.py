@@ -22,6 +22,7 @@ NAMES = (
     "start",
     "restart",
     "cost",
+    "control",
     "storm",
     "page",
     "render",
