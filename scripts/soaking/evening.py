@@ -42,7 +42,9 @@ def _behaved(found: Evening) -> list[Verdict]:
         said += f": {'; '.join(f'{what} ({n})' for what, n in busy.failed.most_common(3))}"
     return [
         Verdict("requests: swaps, scenes, page, metrics …", "all answered", said, not busy.failed),
-        Verdict("headset gone and back", "each time", f"{reborn:g} of {busy.births}", reborn == busy.births),
+        Verdict(
+            "headset gone and back", "each time", f"{reborn:g} times, sent away {busy.births}", reborn >= busy.births
+        ),
         Verdict(
             "ticks that raised, tracebacks, errors in the log",
             "none",
@@ -83,6 +85,7 @@ def _in_time(found: Evening) -> list[Verdict]:
         delays(onsets, _within(found.played, span), least=-0.02)
         for onsets, span in zip(found.heard, found.spans, strict=True)
     ]
+    gaps = found.status.get("outputs", {}).get("audio", {}).get("underflows", 0)  # each moves all that comes behind it
     rows = [
         Verdict(
             "tick against the monotonic clock",
@@ -95,7 +98,7 @@ def _in_time(found: Evening) -> list[Verdict]:
         counts = [len(_within(found.played, span)) for span in found.spans]
         if min(map(len, pair)) < 8:
             said = f"only {', '.join(str(len(each)) for each in pair)} of {counts} notes were {name}"
-            rows.append(Verdict(f"notes {name}", "all", said, False))
+            rows.append(Verdict(f"notes {name}", "all", said, False, timing=name == "heard" and gaps > 0))
             continue
         before, after = (1e3 * float(np.median(each)) for each in pair)
         spread = 1e3 * float(np.median(np.abs(pair[1] - np.median(pair[1]))))
@@ -107,6 +110,7 @@ def _in_time(found: Evening) -> list[Verdict]:
                 f"{before:.2f} ms after them at first, {after:.2f} at the end (± {spread:.2f}); {share:.0%} of "
                 f"{', '.join(map(str, counts))}",
                 abs(after - before) < most and share > 0.9,
+                timing=name == "heard" and gaps > 0,
                 values={"before_ms": before, "after_ms": after},
             )
         )

@@ -85,8 +85,21 @@ def memory(looks: list[Look], long_s: float = 0.0) -> list[Verdict]:
         percent = 100 * rise / middle if middle else 0.0
         met = rise <= max(share * middle, SLACK_BYTES)
         said = f"{middle / 1e6:.1f} MB, {rise / 1e6:+.2f} MB ({percent:+.2f} %) over {len(looks)} looks"
-        found.append(Verdict(text, f"grows by < {share:.0%}", said, met, values={"bytes": middle, "rise": rise}))
+        found.append(
+            Verdict(
+                text,
+                f"grows by < {share:.0%}",
+                said,
+                met,
+                values={"bytes": middle, "rise": rise, "series": _thin(values)},
+            )
+        )
     return found
+
+
+def _thin(values: list[int], most: int = 60) -> list[float]:
+    """Return medians of stretches, to be looked at when something grows."""
+    return [float(np.median(part)) for part in np.array_split(values, min(most, len(values)))] if values else []
 
 
 def leaks(looks: list[Look]) -> list[Verdict]:
