@@ -62,6 +62,12 @@ class Pulse:
             self._process = None
         (self.folder / "pulse" / "native").unlink(missing_ok=True)
 
+    @property
+    def played(self) -> bool:
+        """Whether a program plays."""
+        command = ["pactl", "list", "short", "sink-inputs"]
+        return bool(subprocess.run(command, env=self.env, capture_output=True, check=False, timeout=30).stdout)
+
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

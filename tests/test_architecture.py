@@ -12,7 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # room → rooms it may know, beside `api`, `clock`, `registry`, `jit` and itself; who is not here joins the others
 MAY_KNOW = {
-    "acquisition": {"liblsl"},
+    "acquisition": {"liblsl", "harmless"},
     "features": {"sections", "signals"},
     "mapping": set(),
     "music": set(),

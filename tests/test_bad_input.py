@@ -21,6 +21,7 @@ import pytest
 from brainmusic_daemon import cli, liblsl
 from tests import edf_writer, parts, xdf_writer
 from tests.pulse import Pulse, pulse  # noqa: F401 - a fixture
+from tests.receivers import wait_for
 from tests.signals import CYTON
 from tests.xdf_writer import Stream
 
@@ -506,10 +507,11 @@ def test_an_audio_device_that_is_not_there(brainmusic: Command) -> None:
 
 @pytest.mark.real
 def test_an_audio_device_that_goes_away_while_it_plays(pulse: Pulse) -> None:  # noqa: F811
-    command = [sys.executable, "-m", "brainmusic_daemon", "run", "--for", "6"]
+    command = [sys.executable, "-m", "brainmusic_daemon", "run", "--for", "15"]
     command += ["--set", f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]']
     with subprocess.Popen(command, env=pulse.env, stderr=subprocess.PIPE, text=True, cwd=pulse.folder) as process:
-        time.sleep(3)
+        wait_for(lambda: pulse.played, 30, "for the sound to begin")
+        time.sleep(1)
         pulse.kill()
         _, said = process.communicate(timeout=30)
     assert process.returncode == 0 and "Traceback" not in said, said

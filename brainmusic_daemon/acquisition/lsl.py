@@ -13,9 +13,10 @@ from brainmusic_daemon import liblsl
 from brainmusic_daemon.acquisition import labels
 from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import estimate_rate
-from brainmusic_daemon.acquisition.lsl_streams import FORMATS, candidate, described, found_from, quoted, rivals
+from brainmusic_daemon.acquisition.lsl_streams import FORMATS, bounded, candidate, described, found_from, quoted, rivals
 from brainmusic_daemon.acquisition.scrutiny import refuse_haste
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, FloatArray, SourceLost, StreamInfo, plugin
+from brainmusic_daemon.harmless import harmless
 
 _COMPANY_S = 0.6  # wait so long for further matches: a headset's streams share a name, and liblsl's first query (the
 # second goes out after 0.5 s) finds just one of the streams of one machine
@@ -55,6 +56,7 @@ class Lsl:
         if info.channel_format() not in FORMATS:
             raise ConfigError(f"{label} (type {info.type() or 'none'}) carries text, not signals: name the EEG stream")
         refuse_haste(info.nominal_srate(), "lsl")
+        bounded(info)
         try:
             self._connect(pylsl, info)
             channels = described(self._inlet.info(timeout=2.0).as_xml(), info.channel_count())
@@ -87,7 +89,7 @@ class Lsl:
         if self._choice:
             details["choice"] = self._choice
         self._last_uid, self._last = info.source_id() or f"{info.name()}@{info.hostname()}", _look_of(info)
-        return StreamInfo(info.name(), names, rate, self._last_uid, None, details)
+        return StreamInfo(harmless(info.name()), names, rate, self._last_uid, None, details)
 
     def read(self, timeout: float) -> Chunk | None:
         """Return all samples that are there, waiting for the first; raises SourceLost when the sender is gone."""

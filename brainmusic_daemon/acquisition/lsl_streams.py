@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 from brainmusic_daemon import liblsl
 from brainmusic_daemon.acquisition.formats.choose import Candidate
 from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.harmless import harmless
 
+MOST_CHANNELS, MOST_HZ = 8_192, 100_000.0
 FORMATS = {1: "float32", 2: "float64", 4: "int32", 5: "int16", 6: "int8", 7: "int64"}  # liblsl's numbers; 3 is text
 
 
@@ -37,9 +39,18 @@ def visible(wait_s: float = 1.0) -> list[Found]:
 
 def found_from(info: Any) -> Found:
     kind = FORMATS.get(info.channel_format(), "text")
-    return Found(
-        info.name(), info.type(), info.channel_count(), info.nominal_srate(), kind, info.hostname(), info.source_id()
-    )
+    name, type_, host, source_id = map(harmless, (info.name(), info.type(), info.hostname(), info.source_id()))
+    return Found(name, type_, info.channel_count(), info.nominal_srate(), kind, host, source_id)
+
+
+def bounded(info: Any) -> None:
+    """Raise ConfigError for a stream that no headset has: it would take the memory before anything is known of it."""
+    count, rate = info.channel_count(), info.nominal_srate()
+    if count > MOST_CHANNELS or not 0 <= rate <= MOST_HZ:
+        raise ConfigError(
+            f"the LSL stream '{info.name()}' on {info.hostname()} has {count} channels at {rate:g} Hz; at most "
+            f"{MOST_CHANNELS} at {MOST_HZ:g} Hz are read"
+        )
 
 
 def candidate(info: Any) -> Candidate:
@@ -76,7 +87,7 @@ def described(xml: str, count: int) -> list[tuple[str, str, str]]:
     try:
         for channel in ElementTree.fromstring(xml).findall("desc/channels/channel"):
             label, name, unit, kind = (
-                (channel.findtext(key) or "").strip() for key in ("label", "name", "unit", "type")
+                harmless((channel.findtext(key) or "").strip(), more=" ") for key in ("label", "name", "unit", "type")
             )
             found.append((label or name, unit, kind))
     except ElementTree.ParseError:  # a sender that wrote raw bytes into its description

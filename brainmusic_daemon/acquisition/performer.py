@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from brainmusic_daemon import liblsl
-from brainmusic_daemon.acquisition.lsl_streams import FORMATS, described, quoted
+from brainmusic_daemon.acquisition.lsl_streams import FORMATS, bounded, described, quoted
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, SourceLost, StreamInfo, plugin
 
 _PULL = 256  # samples at most per read
@@ -41,6 +41,7 @@ class Performer:
         label = f"LSL stream '{self.stream}' (type {info.type() or 'none'})"
         if info.type() != "Features" or info.channel_format() not in FORMATS:
             raise ConfigError(f'{label} carries no features of a daemon; for a headset, kind = "lsl"')
+        bounded(info)
         self._lost, self._label = pylsl.util.LostError, label
         try:
             self._inlet = pylsl.StreamInlet(

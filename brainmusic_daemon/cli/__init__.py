@@ -12,6 +12,8 @@ import threading
 from contextlib import suppress
 from typing import NoReturn
 
+from brainmusic_daemon.harmless import harmless
+
 # Small matrices are faster on one thread, and the tick must not wait for a pool; set before numpy is first imported.
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -95,7 +97,7 @@ def _command() -> int:
             return 1
         if not isinstance(error, BrainmusicError):
             raise
-        sys.stderr.write(f"brainmusic: {error}\n")
+        sys.stderr.write(f"brainmusic: {harmless(str(error))}\n")
         return error.exit_code
     return 0
 

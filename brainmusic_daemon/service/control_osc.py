@@ -27,6 +27,7 @@ BURST = 64  # datagrams between two pauses
 PAUSE_S = 0.004  # the tick's turn
 BUFFER_BYTES = 1 << 20
 MOST_TEXT = 1_000  # of a reply, characters
+REPLIES, REPLIES_PER_S = 100.0, 20.0  # to one address: at once, and from then on
 _TOLD = 100  # addresses that are remembered, as told or as known
 _TELL_S = 1.0  # at most so often
 _BANG = ((1,), (None,))  # what buttons send to a command that takes nothing: a bang, nil, 1 or 1.0
@@ -44,6 +45,7 @@ class ControlOsc:
         self._known: dict[str, tuple[str, tuple[str, ...]]] = {}  # address → command and arguments in it
         self._told: set[str] = set()
         self._next_word = 0.0
+        self._replies: dict[str, tuple[float, float]] = {}  # sender → what it may still be told, as of when
         self._complaints: dict[tuple[str, Any], float] = {}  # address and sender → not again before
         self.port = 0  # that it listens at; 0: at none
         self.received = 0  # messages
@@ -178,6 +180,8 @@ class ControlOsc:
                 return
         elif commands.BY_NAME[name].state:
             return
+        if sender is None or not self._may_answer(sender[0]):
+            return
         text = " ".join(answer.text.split())[:MOST_TEXT]
         self._send(message(REPLY, (name or address[:80], "ok" if answer.ok else "no", text)), sender)
 
@@ -191,6 +195,24 @@ class ControlOsc:
 
     def _count(self, reason: str) -> None:
         self.wrong[reason] = self.wrong.get(reason, 0) + 1
+
+    def _may_answer(self, who: str) -> bool:
+        """Return whether this address is to get one more reply: a datagram can name any sender but this computer.
+
+        A status is twenty times as long as what asks for it: whoever pretends to be another computer of a network that
+        was allowed must not be able to drown it in what it has not asked for.
+        """
+        if who.startswith("127.") or who == "::1":
+            return True
+        now = time.monotonic()
+        left, then = self._replies.get(who, (REPLIES, now))
+        left = min(left + (now - then) * REPLIES_PER_S, REPLIES)
+        if who not in self._replies and len(self._replies) >= _TOLD:
+            self._replies.clear()
+        self._replies[who] = max(left - 1.0, 0.0), now
+        if left < 1.0:
+            self._count("reply_withheld")
+        return left >= 1.0
 
     def _may_complain(self, address: str, sender: Any) -> bool:
         """Return whether this sender is to hear (again) that something is wrong with an address."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
 
+from brainmusic_daemon.harmless import harmless
+
 PACKAGE = "brainmusic_daemon"
 MINUTE_S = 60.0
 KINDS = 500  # messages that are told apart
@@ -133,17 +135,20 @@ class JsonFormatter(logging.Formatter):
             "fields": {key: value for key, value in vars(record).items() if key not in _USUAL},
         }
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)[-MOST_TEXT:]
+            said["exception"] = harmless(self.formatException(record.exc_info)[-MOST_TEXT:])
         return json.dumps(said, ensure_ascii=False, default=str)
 
 
-def text_of(record: logging.LogRecord) -> str:
-    """Return the text of a record, whatever is wrong with its arguments."""
+def text_of(record: logging.LogRecord, more: str = "\n") -> str:
+    """Return the text of a record, whatever is wrong with its arguments, and whatever a stranger put into them.
+
+    `more`: what a line feed becomes; set in, what follows never looks like a line of its own.
+    """
     try:
         text = record.getMessage()
     except Exception as error:  # noqa: BLE001 - arguments that do not fit: a plug-in's mistake, still worth a line
         text = f"{record.msg} ({error})"
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+    return harmless(text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…", more)
 
 
 def wants_json(chosen: str, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> bool:

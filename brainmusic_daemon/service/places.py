@@ -6,6 +6,10 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.command import Command, Kind, Refused, Value
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
+DEVICES = frozenset(  # files of Windows that are none, in every folder and with every suffix
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)))
+)
+MOST = 200  # characters: longer names no file system takes
 
 
 def inside(config: Config, command: Command, values: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -17,7 +21,8 @@ def inside(config: Config, command: Command, values: tuple[Value, ...]) -> tuple
 
 
 def _placed(config: Config, command: str, name: str) -> str:
-    if FORBIDDEN & {*name} or name.startswith((".", "~")) or name.endswith("."):
+    odd = not name.isprintable() or len(name) > MOST or name.partition(".")[0].strip().lower() in DEVICES
+    if odd or FORBIDDEN & {*name} or name.startswith((".", "~", "-")) or name.endswith((".", " ")):
         raise Refused(f"'{name[:60]}': over the network a file is a name in the configuration's folder, not a path")
     if "." not in name and command not in ("save", "learn.save", "record.start"):
         return name  # a kind, a scene, a preset, a bundled configuration

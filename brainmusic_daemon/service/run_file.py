@@ -12,6 +12,7 @@ import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+_STICKY = 0o1000  # only the owner removes what lies there
 FRESH_S = 2.0  # a file that cannot be read is just being written when it is younger
 
 
@@ -61,9 +62,13 @@ def _own(place: Path) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     place.mkdir(mode=0o700, exist_ok=True)
     if hasattr(os, "getuid"):  # on Windows the folder lies in the user's own profile
-        stat = place.lstat()
+        stat, above = place.lstat(), place.parent.lstat()
         if stat.st_uid != os.getuid() or stat.st_mode & 0o022:
             raise Unsafe(f"{place} belongs to somebody else, or others may write there")
+        # Whoever owns the folder above can put another one in its place.
+        sticky = above.st_mode & _STICKY
+        if above.st_uid not in (0, os.getuid()) or (above.st_mode & 0o022 and not sticky):
+            raise Unsafe(f"{place.parent} belongs to somebody else, or others may write there")
 
 
 def read(name: str) -> Run | None:
@@ -73,7 +78,7 @@ def read(name: str) -> Run | None:
         known = json.loads(file.read_text(encoding="utf-8"))
         run = Run(**known)
         valid = run.name == name and 0 < int(run.port) < 65536 and isinstance(run.token, str)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
     return run if valid else None
 

@@ -14,8 +14,10 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from brainmusic_daemon.harmless import harmless
 from brainmusic_daemon.service import status
 from brainmusic_daemon.service.daemon import Daemon
+from brainmusic_daemon.service.logs import text_of
 from brainmusic_daemon.service.scribe import Scribe
 
 _SCREEN_S = 0.2  # five times a second is lively, and costs the tick nothing
@@ -39,12 +41,15 @@ console = Console(stderr=True, highlight=False)
 _log = logging.getLogger(__name__)
 
 
+SET_IN = "\n    "  # what follows a line feed in somebody's words must not look like a line of ours
+
+
 class LogHandler(logging.Handler):
     """Prints a record as one line above the live display, where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         style = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}.get(record.levelno, "")
-        text = self.format(record) if record.exc_info else record.getMessage()
+        text = harmless(self.format(record), SET_IN) if record.exc_info else text_of(record, SET_IN)
         console.print(Text(text, style=style), soft_wrap=True)  # soft: a log line is never cut
 
 

@@ -30,6 +30,7 @@ MOST_HEAD = 16_384  # bytes of a request's head
 MOST_MESSAGE = 16_384  # bytes of a WebSocket message
 MOST_UNREAD = 65_536  # bytes that wait for a slow reader in the system: what it sees is not much older than now
 STUCK_MS = 20_000
+HEAD_S = 5.0  # for a request to be complete: a connection that says nothing takes the place of one that would
 _FAREWELL_S = 0.3  # for those who are connected, when it ends
 
 
@@ -150,7 +151,8 @@ class Web:
 
         self.guard.app = Starlette(routes=routes(self._daemon))
         config = uvicorn.Config(
-            self.guard, http="h11", ws="websockets-sansio", loop="asyncio", lifespan="off", interface="asgi3",
+            self.guard, http=impatient(HEAD_S), ws="websockets-sansio", loop="asyncio", lifespan="off",
+            interface="asgi3",
             log_config=None, log_level="error", access_log=False, proxy_headers=False, server_header=False,
             limit_concurrency=MOST_AT_ONCE, h11_max_incomplete_event_size=MOST_HEAD, ws_max_size=MOST_MESSAGE,
             ws_per_message_deflate=False, ws_ping_interval=10.0, ws_ping_timeout=10.0,
@@ -159,6 +161,32 @@ class Web:
         self._server = uvicorn.Server(config)
         if not self._stop.is_set():
             asyncio.run(self._server.serve(sockets=[listening]))
+
+
+def impatient(seconds: float) -> type[Any]:
+    """Return uvicorn's protocol with an end to its patience with connections that ask for nothing, or letter by letter.
+
+    Its own time-outs begin behind the first answer, and end with the first byte of the next request.
+    """
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Impatient(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._served: object = None
+            self.loop.call_later(seconds, self._look)
+
+        def _look(self) -> None:
+            if self not in self.connections:  # gone, or a WebSocket by now
+                return
+            idle = self.cycle is None or self.cycle.response_complete
+            if idle and self.cycle is self._served:
+                self.transport.close()
+                return
+            self._served = self.cycle
+            self.loop.call_later(seconds, self._look)
+
+    return Impatient
 
 
 def routes(daemon: Daemon) -> list[BaseRoute]:
