@@ -65,6 +65,7 @@ class Wav:
     _fd: int | None = field(default=None, init=False, repr=False)
     _silence: int = field(default=0, init=False, repr=False)  # frames that are lost, before those that are pending
     _trouble: bool = field(default=False, init=False, repr=False)  # the disk takes nothing at present
+    _away: bool = field(default=False, init=False, repr=False)  # deleted, with no way back yet
     _try_at: int = field(default=0, init=False, repr=False)  # the engine's frame at which it is tried again
     _queue: queue.Queue[Frame | None] | None = field(default=None, init=False, repr=False)
     _writer: threading.Thread | None = field(default=None, init=False, repr=False)
@@ -113,7 +114,7 @@ class Wav:
         self._end = self._begin
         self._pending, self._pending_frames = [], 0
         self._silence = self._try_at = 0
-        self._trouble = False
+        self._trouble = self._away = False
         self._counts = {"frames_written": 0.0, "ticks_lost": 0.0, "failed": 0.0}
         self._queue = self._writer = None
         if not isinstance(clock, VirtualClock):  # live: the tick must not wait for the disk
@@ -177,9 +178,8 @@ class Wav:
         self._counts["failed"] += 1
         if not self._trouble:
             self._trouble = True
-            reason = (
-                getattr(error, "strerror", None) or str(error) or "not all frames were taken"
-            )  # soundfile asserts it
+            why = getattr(error, "strerror", None) or str(error)
+            reason = why or "not all frames were taken"  # as soundfile asserts
             _log.error("cannot write '%s': %s; is the disk full? It is tried again", self.path, reason.rstrip("."))
             _log.debug("'%s'", self.path, exc_info=error)
 
@@ -238,5 +238,11 @@ class Wav:
             library = self._library
             library._snd.sf_command(self._file._file, _UPDATE_HEADER_NOW, library._ffi.NULL, 0)
         self._counts["frames_written"] += len(sound)
-        if self._fd is not None:
-            put_back(self._fd, self.path)
+        try:
+            if self._fd is not None:
+                put_back(self._fd, self.path)
+            self._away = False
+        except OSError as error:  # it is tried again with the next sound
+            if not self._away:
+                _log.error("'%s' was deleted, and cannot be put back: %s", self.path, error.strerror or error)
+            self._away = True

@@ -66,7 +66,7 @@ ROWS = (
         message="t.wav' was deleted while it is being written: it is there again, with all that it held",
         seconds=3.0,
         test="tests/test_faults_disk.py::test_what_is_deleted_while_it_is_written_comes_back",
-        without=("brainmusic_daemon/outputs/wav.py", "            put_back(self._fd, self.path)", "            pass"),
+        without=("brainmusic_daemon/outputs/wav.py", "put_back(self._fd, self.path)", "pass"),
     ),
     Fault(
         name="table-deleted",
