@@ -16,6 +16,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
 
 DESKTOP, PHONE = (1440, 1010), (390, 844)
+PICTURED = (1000, 760)  # a calibration
 SETTLED_S = 27.0  # the range is known, and the person has opened and closed the eyes
 
 
@@ -49,6 +50,7 @@ def main() -> None:
                     tab.click("[data-control=reverb] > button")
                     time.sleep(1.0)
                 tab.picture(folder / f"{name}.png")
+            calibration(tab, folder / "page-calibration.png")
             assert not tab.errors, tab.errors
     phones = [Image.open(folder / f"page-phone-{n}.png").convert("RGB") for n in (1, 2)]
     width, height = phones[0].size
@@ -57,11 +59,23 @@ def main() -> None:
         both.paste(phone, (n * (width + 40), 0))
         (folder / f"page-phone-{n + 1}.png").unlink()
     both.resize((both.width * 5 // 8, both.height * 5 // 8), Image.Resampling.LANCZOS).save(folder / "page-phone.png")
-    for name in ("page-dark", "page-light", "page-phone"):
+    for name in ("page-dark", "page-light", "page-phone", "page-calibration"):
         path = folder / f"{name}.png"
         picture = Image.open(path).convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE)
         picture.save(path, optimize=True)
         sys.stdout.write(f"{path}: {path.stat().st_size / 1000:.0f} kB\n")
+
+
+def calibration(tab: object, path: Path) -> None:
+    """Take a picture of somebody who is being calibrated, and cancel that."""
+    tab.size(*PICTURED)
+    tab.run("document.querySelector('#calibrate-name').value = 'anna'")
+    tab.click("#calibrate-start")
+    tab.wait("document.querySelector('#guide').dataset.phase === 'open'")
+    tab.wait("document.querySelector('#guide .count').textContent === '24'")
+    tab.picture(path)
+    tab.click("#guide-cancel")
+    tab.wait("document.querySelector('#guide').dataset.phase === 'cancelled'")
 
 
 if __name__ == "__main__":
