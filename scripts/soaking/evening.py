@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from soaking.wall import Evening
 
 TICK = 0.02
-WARM_S = 120.0  # or a third of the whole: until then what is loaded on first use has come
+WARM_S = 240.0  # or a third of the whole: by then all is loaded, and the three minutes that are remembered are full
 LONG_S = 300.0
 ASKED_MISSED = 1e-5
 _BLOCK_MS = 5.4  # of the sound

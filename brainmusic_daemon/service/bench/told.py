@@ -41,7 +41,8 @@ def text(found: Bench) -> str:
     lines += [_spread(by_name, name, label) for name, label in _SPREADS.items() if f"{name}.p50" in by_name]
     lines += [f"{'sound':{_WIDTH}}{found.sound}", ""]
     if "share.analysis" in by_name:
-        lines[-2:-2] = [_analysis(by_name)]
+        first = next((i for i, line in enumerate(lines) if line.startswith("  of it")), len(lines) - 2)
+        lines.insert(first, _analysis(by_name))
     spreads = (*(f"{name}." for name in _SPREADS), "share.")
     lines += [_single(figure) for figure in found.figures if not figure.name.startswith(spreads)]
     lines += ["", *_comparison(found), "", *_about(found)]
