@@ -68,6 +68,7 @@ def test_the_means_of_proof_can_say_no() -> None:
     here = "tests/test_reliability.py::test_a_message_may_leave_out_what_differs"
     idle = ("tests/faults/__init__.py", "Return whether the message stands in", "Tell whether the message stands in")
     real = ("tests/faults/__init__.py", 'self.message.split("…")', "[self.message]")
-    assert not proving.fails(Fault("idle", "values", "", "", "", "", 1.0, here, idle))[0]
-    failed, _, how = proving.fails(Fault("real", "values", "", "", "", "", 1.0, here, real))
+    with proving.copied() as folder:
+        assert not proving.fails(Fault("idle", "values", "", "", "", "", 1.0, here, idle), folder)[0]
+        failed, _, how = proving.fails(Fault("real", "values", "", "", "", "", 1.0, here, real), folder)
     assert failed and "assert" in how

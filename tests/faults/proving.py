@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +24,7 @@ LONGEST_S = 900.0
 
 
 @contextmanager
-def _copy() -> Iterator[Path]:
+def copied() -> Iterator[Path]:
     """A copy of the checkout; nothing of the original is touched."""
     with tempfile.TemporaryDirectory(prefix="brainmusic-fault-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -63,19 +64,31 @@ def take_out(row: Fault, folder: Path) -> None:
     path.write_text(source, encoding="utf-8")
 
 
-def healthy(some: tuple[Fault, ...]) -> str:
-    """Run the tests of rows as they are; return what went wrong, "" if they all pass and none is left out."""
-    with _copy() as folder:
-        code, said = _run(folder, "-rs", *dict.fromkeys(row.test for row in some))
+def healthy(some: tuple[Fault, ...], folder: Path) -> str:
+    """Run the tests of rows on a copy as it is; return what went wrong, "" if they all pass and none is left out."""
+    code, said = _run(folder, "-rs", *dict.fromkeys(row.test for row in some))
     if code == 0 and not re.search(r"\d+ skipped", said):
         return ""
     return said[-3000:] or f"pytest ended with {code}"
 
 
-def fails(row: Fault) -> tuple[bool, float, str]:
+@contextmanager
+def without(row: Fault, folder: Path) -> Iterator[None]:
+    """Take a row's handling out of a copy for a while.  The copy stays where it is: what was compiled is of use again."""
+    assert row.without is not None
+    path = folder / row.without[0]
+    before, when = path.read_bytes(), path.stat()
+    take_out(row, folder)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(when.st_atime_ns, when.st_mtime_ns))
+
+
+def fails(row: Fault, folder: Path) -> tuple[bool, float, str]:
     """Return whether a row's test fails without its handling, the seconds it took, and how."""
-    with _copy() as folder:
-        take_out(row, folder)
+    with without(row, folder):
         begin = time.monotonic()
         code, said = _run(folder, row.test)
         took = time.monotonic() - begin
@@ -85,8 +98,20 @@ def fails(row: Fault) -> tuple[bool, float, str]:
     return code == 1 and bool(re.search(r"\b1 (failed|error)\b", said) or "Timeout" in said or errors), took, how
 
 
-def fail_all(some: tuple[Fault, ...], workers: int) -> Iterator[tuple[Fault, bool, float, str]]:
-    """Try rows side by side, each in a copy of its own."""
-    with ThreadPoolExecutor(workers) as pool:
-        for row, (failed, took, how) in zip(some, pool.map(fails, some), strict=True):
-            yield row, failed, took, how
+def fail_all(some: tuple[Fault, ...], folders: list[Path]) -> Iterator[tuple[Fault, bool, float, str]]:
+    """Try rows side by side, as many as there are copies."""
+    free: queue.Queue[Path] = queue.Queue()
+    for folder in folders:
+        free.put(folder)
+
+    def one(row: Fault) -> tuple[bool, float, str]:
+        folder = free.get()
+        try:
+            return fails(row, folder)
+        finally:
+            free.put(folder)
+
+    with ThreadPoolExecutor(len(folders)) as pool:
+        tried = {pool.submit(one, row): row for row in some}
+        for done in as_completed(tried):
+            yield tried[done], *done.result()
