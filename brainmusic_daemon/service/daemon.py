@@ -25,7 +25,6 @@ from brainmusic_daemon.service.logbook import LogBook
 from brainmusic_daemon.service.mappers import Mappers
 from brainmusic_daemon.service.measures import resident_bytes
 from brainmusic_daemon.service.memory import Memory
-from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.profiles import Profiles
 from brainmusic_daemon.service.notify import Heart, Notify
 from brainmusic_daemon.service.recorder import Recorder
@@ -160,7 +159,7 @@ class Daemon:
                 self._announcer.look(self.session.frame.features.state, self.session.pipeline.bank)
             if starting and self.session.attached and self.host.all_tried:
                 starting = False
-                self.session.latency = Histogram()
+                self.session.begin_counting()
                 self.ticker.started()
             self._battery.look(now)
             self._weight.look(now)
