@@ -74,7 +74,7 @@ def healthy(some: tuple[Fault, ...], folder: Path) -> str:
 
 @contextmanager
 def without(row: Fault, folder: Path) -> Iterator[None]:
-    """Take a row's handling out of a copy for a while.  The copy stays where it is: what was compiled is of use again."""
+    """Take a row's handling out of a copy for a while.  The copy stays where it is: what was compiled is used again."""
     assert row.without is not None
     path = folder / row.without[0]
     before, when = path.read_bytes(), path.stat()
