@@ -240,6 +240,14 @@ def test_nothing_steps_rests_or_is_held_meanwhile(played: Take, anna: Profile) -
     assert session.pipeline.bank is session.head.of("").bank
 
 
+def test_a_profile_with_a_band_of_its_own_brings_its_features(played: Take, anna: Profile) -> None:
+    more = replace(anna, bands={**anna.bands, "smr": (12.0, 15.0)})
+    _, frames = listened(configuration.resolve(SETTINGS), played, more, at=20.0)
+    assert "smr" not in frames[900].features and "smr" in frames[-1].features
+    after = [frame for frame in frames if frame.time > 20.0]
+    assert {frame.features.state for frame in after} <= {State.GOOD, State.HELD} and min(f.follow for f in after) > 0.9
+
+
 def test_going_back_to_nobody_learns_anew_with_the_usual_bands(played: Take, anna: Profile) -> None:
     known = configuration.personal(configuration.resolve(SETTINGS), anna)
     session, frames = listened(known, played, None, at=20.0)

@@ -147,6 +147,7 @@ def test_commands_are_carried_out_and_answered(running: Daemon, patch: Client) -
     assert patch.ask("/brainmusic/mapper/load", "linear", 0.0)[:2] == ["mapper.load", "ok"]
     wait_for(lambda: running.session.pipeline.host.playing.name == "linear")
     assert patch.ask("/brainmusic/mapper/undo")[1] == "ok"
+    wait_for(lambda: running.session.pipeline.host.playing.name == "direct")  # from the next tick on
     assert "mapper direct" in str(patch.ask("/brainmusic/status")[2])
     assert patch.ask("/brainmusic/panic")[1] == "ok" and running.sounding.panicked
     assert patch.ask("/brainmusic/resume")[1] == "ok" and not running.sounding.panicked

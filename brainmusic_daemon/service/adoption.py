@@ -35,6 +35,7 @@ def adopt(session: Session, person: str, profile: Profile | None, before: Callab
         else:
             session.prepare(bank)
             session.attached = True
+    session.journal.note("profile", person, text=profile.name if profile is not None else "none")
     return True
 
 

@@ -6,6 +6,7 @@ Samples are taken beside the tick, the profile is worked out in a thread of its 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,9 @@ ADDRESS = "/brainmusic/calibration"
 CUE = "/brainmusic/cue"
 _TALKATIVE = ("brainmusic_daemon.acquisition.supervisor", "brainmusic_daemon.service.session")
 _STAYS = "; everything stays as it was"
+
+
+Heard = deque[tuple[float, StreamInfo, Chunk]]  # with the session seconds at which it came
 
 
 class _Cancelled(Exception):
@@ -110,8 +114,9 @@ class Calibration:
 
     def _run(self, lead: Lead, name: str, person: str) -> None:
         session = self._daemon.session
-        heard: deque[tuple[StreamInfo, Chunk]] = deque()
-        leave = session.listen(lambda info, chunk: heard.append((info, chunk)))
+        heard: Heard = deque()
+        now = self._daemon.clock.now
+        leave = session.listen(lambda info, chunk: heard.append((now(), info, chunk)))
         try:
             adoption.pause(session, person, True)
             _log.info("calibrating %s", name)
@@ -248,10 +253,16 @@ def _quiet(config: Config, person: str) -> Config:
     return replace(whose, people=(), choice=plain.choice, fallback=plain.fallback, scenes={}, outputs={})
 
 
-def _take(heard: deque[tuple[StreamInfo, Chunk]], person: str, span: tuple[float, float]) -> Take:
+def _take(heard: Heard, person: str, span: tuple[float, float]) -> Take:
     """Return what was heard of a person between two times, of the headset that came last."""
-    own = [(info, chunk) for info, chunk in heard if info.details.get("person", "") in ("", person)]
+    own = [one for one in heard if one[1].details.get("person", "") in ("", person)]
     start, stop = span
-    inside = [(info, chunk) for info, chunk in own if start <= float(np.max(chunk.times)) < stop]
+    inside = [(info, chunk) for came, info, chunk in own if start <= _time_of(chunk, came) < stop]
     info = inside[-1][0] if inside else StreamInfo("", (), 1.0)
     return Take(info, tuple(chunk for its, chunk in inside if its.channels == info.channels))
+
+
+def _time_of(chunk: Chunk, came: float) -> float:
+    """Return the time of a chunk's newest sample, as far as its source knows it."""
+    newest = float(np.max(chunk.times))
+    return newest if math.isfinite(newest) else came

@@ -29,7 +29,7 @@ _STANDING: Mapping[str, Read] = {
     "gain": lambda look: _known(look.daemon.sounding.gain_db),
     "learn": lambda look: [look.daemon.tutor.active],
     "mapper.load": lambda look: [look.daemon.session.pipeline.host.playing.name],
-    "profile": lambda look: [name for name in look.daemon.profiles.standing.values()][:1],
+    "profile": lambda look: [name for name in look.daemon.profiles.standing.values() if name][:1] or None,
     "preset": lambda look: [look.daemon.mappers.history.step.preset],
 }
 """How things stand that a command changes."""
@@ -71,7 +71,8 @@ def _choices(name: str, daemon: Daemon) -> tuple[str, ...]:
         playing = daemon.session.pipeline.host.playing.name
         return tuple(dict.fromkeys([*registry.names("mapper"), *daemon.session.config.scenes, playing]))
     if name == "profile":
-        return daemon.profiles.known
+        profiles = daemon.profiles
+        return tuple(dict.fromkeys([*profiles.known, *filter(None, profiles.standing.values())]))
     if name == "preset":
         return tuple(dict.fromkeys([*preset.names(), daemon.mappers.history.step.preset]))
     return ()
