@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import math
 import os
 import socket
@@ -297,6 +298,7 @@ def _last_beat(receiver: socket.socket) -> int:
 
 
 def main() -> None:
+    logging.getLogger("brainmusic_daemon").setLevel(logging.ERROR)  # each of 143 times the headset goes away
     for found in day(float(sys.argv[1])):
         print(f"progress {found:.4f}" if isinstance(found, float) else json.dumps(found), flush=True)
 
