@@ -21,9 +21,10 @@ with the figures of this page.
 **How to read it.** *Heard*: what the music does meanwhile. *State* is what the daemon announces (`/brainmusic/state`,
 the status line, the page): `calibrating` (it is still getting to know you), `good`, `held` (the signal is bad: the
 last good sound is kept), `resting` (bad for longer: a quiet, open sound), `lost` (nothing comes from the headset: the
-same quiet sound, and it is looked for). *Back within* is counted from the moment the trouble is over, and nobody has
-to do anything unless it says so. *A recording loses* is about `brainmusic record` and the recording that runs beside
-the music.
+same quiet sound, and it is looked for). *Back within* is counted from the moment the trouble is over until all is as
+before to a hundredth, and nobody has to do anything unless it says so; the way back from rest is a glide of a second,
+so most of it is heard long before. *A recording loses* is about `brainmusic record` and the recording that runs
+beside the music.
 """
 
 _TESTS = """## What each line stands on
@@ -43,7 +44,7 @@ def _message(row: Fault) -> str:
 
 
 def _back(row: Fault) -> str:
-    figure = "" if row.seconds is None else f"{row.seconds:g} s"
+    figure = "" if row.seconds is None or (row.seconds == 0 and row.recovery) else f"{row.seconds:g} s"
     return _cell(", ".join(part for part in (figure, row.recovery) if part) or "–")
 
 
