@@ -59,7 +59,7 @@ def _name(table: Any, place: int, alone: bool, taken: Sequence[str], problems: P
         return "" if alone else f"p{place}"
     word = isinstance(name, str) and name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
     if not word or len(name) > _LONGEST:
-        problems.append((where, f"is one word of at most {_LONGEST} letters, digits and _, got {name!r}"))
+        problems.append((where, f"is one word of at most {_LONGEST} letters, digits and _, got {registry.shown(name)}"))
     elif name.casefold() in (*_TAKEN, *taken):
         problems.append((where, f"'{name}' is the name of a feature; take another"))
     return str(name)
@@ -122,7 +122,7 @@ def table_of(tables: Sequence[dict[str, Any]], key: str) -> dict[str, Any]:
     names = _names(tables)
     if key in names:
         return tables[names.index(key)]
-    if key.isdecimal() and 1 <= int(key) <= len(tables):
+    if key.isdecimal() and len(key) < 5 and 1 <= int(key) <= len(tables):
         return tables[int(key) - 1]
     raise whose(tables, key)
 
@@ -134,4 +134,5 @@ def whose(tables: Sequence[dict[str, Any]], key: str) -> ConfigError:
 
 
 def _names(tables: Sequence[dict[str, Any]]) -> list[str]:
-    return [str(table.get("person", f"p{place}")) for place, table in enumerate(tables, 1)]
+    given = [table.get("person", f"p{place}") for place, table in enumerate(tables, 1)]
+    return [name if isinstance(name, str) else registry.shown(name) for name in given]

@@ -84,7 +84,7 @@ def outputs(named: Any, problems: Problems) -> dict[str, Any]:
             table = {"kind": name, **table}
             enabled = table.pop("enabled", True)
             if not isinstance(enabled, bool):
-                problems.append((f"{where}.enabled", f"is true or false, got {enabled!r}"))
+                problems.append((f"{where}.enabled", f"is true or false, got {registry.shown(enabled)}"))
             elif not enabled:
                 continue
         made[name] = plugin("output", where, table, problems)

@@ -151,6 +151,14 @@ def build(kind: str, name: str, settings: Mapping[str, Any], where: str) -> Any:
     raise SettingErrors(problems)
 
 
+def shown(value: object) -> str:
+    """Return a value as it would be written; some numbers are too long for that."""
+    try:
+        return repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+
+
 def describe(error: Any, where: str) -> list[tuple[str, str]]:
     """Return a pydantic ValidationError as (dotted place, message with the value) pairs."""
     pairs = []
@@ -163,6 +171,6 @@ def describe(error: Any, where: str) -> list[tuple[str, str]]:
         elif item["type"] == "list_type" and isinstance(item["input"], str):
             message = f'is a list: write ["{item["input"]}"]'
         elif item["input"] is not None and not isinstance(item["input"], Mapping):  # a table would hide the message
-            message = f"{message}, got {item['input']!r}"
+            message = f"{message}, got {shown(item['input'])}"
         pairs.append((place, message))
     return pairs

@@ -38,7 +38,7 @@ def parse(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of 5,000 digits is one that tomllib does not know
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from error
@@ -52,7 +52,7 @@ def override(tables: dict[str, Any], text: str) -> None:
         raise ConfigError(f"--set {text!r}: write it as section.key=value, e.g. --set features.delay_ms=100")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()  # a bare word is a string: --set source.kind=lsl
     at: Any = tables
     for part in parts[:-1]:

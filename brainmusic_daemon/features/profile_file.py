@@ -125,7 +125,7 @@ def load(name: str) -> Profile:
         text = path.read_text(encoding="utf-8")
         arrays = path.with_suffix(".npz").read_bytes()
         table = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"the profile {path} cannot be read ({error}); {again}") from error
     if table.get("version") != VERSION:
         raise ConfigError(
@@ -135,7 +135,7 @@ def load(name: str) -> Profile:
         raise ConfigError(f"{path.with_suffix('.npz')} does not belong to {path}, or is damaged; {again}")
     try:
         return _profile(name, table, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, EOFError) as error:
+    except Exception as error:  # whatever numpy and zipfile make of damage is one message to the user
         raise ConfigError(f"the profile {path} is damaged ({type(error).__name__}: {error}); {again}") from error
 
 

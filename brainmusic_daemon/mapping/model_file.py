@@ -178,6 +178,7 @@ def _header_length(path: Path, head: bytes, size: int) -> int:
 def _json(path: Path, text: str | bytes, what: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate could be read, and never be written
     except (ValueError, RecursionError) as error:
         _refuse(path, f"is damaged: {what} is no JSON ({error})")
     if not isinstance(found, dict):

@@ -147,7 +147,7 @@ def load(name: str) -> Preset:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the preset {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers too long for Python, and lists in lists without end
         raise ConfigError(f"the preset {path} is not valid TOML: {error}") from error
     return parse(tables, str(path))
 

@@ -100,7 +100,10 @@ class Argument:
 
     def _text(self, given: object) -> str:
         if isinstance(given, (int, float)) and not isinstance(given, bool):
-            given = f"{given:g}"  # a patch may well say the scene "1" as a number
+            try:
+                given = f"{given:g}"  # a patch may well say the scene "1" as a number
+            except OverflowError:  # JSON knows integers of any length
+                raise Refused(f"{self.name} is a text, not a number of hundreds of digits", Wrong.TYPE) from None
         if not isinstance(given, str):
             raise Refused(f"{self.name} is a text, not {_shown(given)}", Wrong.TYPE)
         if not given or len(given) > 1_000 or not given.isprintable():

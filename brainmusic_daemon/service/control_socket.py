@@ -156,7 +156,9 @@ class ControlSocket:
         """Return the answer to a request; None: not even an answer is due."""
         request = _parsed(line)
         token = request.get("token")
-        if not isinstance(token, str) or not hmac.compare_digest(token.encode(), self._token.encode()):
+        if not isinstance(token, str) or not hmac.compare_digest(
+            token.encode("utf-8", "replace"), self._token.encode()
+        ):
             self.turned_away += 1
             return None
         command, arguments = request.get("command"), request.get("arguments", [])

@@ -78,7 +78,8 @@ class OscQuery:
             guard.count("token")
             await asyncio.sleep(WRONG_TOKEN_S)
             return PlainTextResponse("a token is needed: Authorization: Bearer …, or ?token=…\n", 401)
-        status, found = self.answer(request.url.path, request.url.query)
+        # As they came: what is no UTF-8 in them is nothing that starlette's own `url` can be made of.
+        status, found = self.answer(request.scope["path"], request.scope["query_string"].decode("latin-1"))
         return Response(status_code=status) if found is None else JSONResponse(overview.plain(found), status)
 
     async def stream(self, socket: WebSocket) -> None:

@@ -91,13 +91,13 @@ class Guard:
             return "host", 400, "this name is not known here; web.hosts allows further ones"
         if scope["type"] == "websocket":
             origin = headers.get(b"origin")
-            if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            if origin is not None and _place(origin) != host.lower():
                 return "origin", 403, "only the page itself may connect"
             return "", 0, ""
         if scope["method"] not in ("GET", "HEAD"):
             return "method", 405, "only GET and HEAD are understood"
         size = headers.get(b"content-length", "0")
-        if b"transfer-encoding" in headers or not size.isdigit() or int(size) > MOST_BODY:
+        if b"transfer-encoding" in headers or not _few(size):
             return "size", 413, "a request has no body here"
         path = scope["path"]
         if path in PUBLIC or path.startswith("/static/") or self.permits(scope):
@@ -123,6 +123,19 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _place(origin: str) -> str:
+    """Return the host and port of an Origin; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _few(size: str) -> bool:
+    """Return whether a Content-Length is a number of bytes that a request may have."""
+    return size.isascii() and size.isdigit() and len(size) <= 9 and int(size) <= MOST_BODY
 
 
 def _with_headers(send: Send) -> Send:

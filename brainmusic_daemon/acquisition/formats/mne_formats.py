@@ -44,6 +44,8 @@ def read(path: Path) -> Take:
         raise ConfigError(f"the recording {path} holds no EEG channels (there is {', '.join(given)})")
     keep = labels.eeg_columns(given)
     samples = np.ascontiguousarray(data[keep].T, dtype=np.float64) * 1e6
+    if not 0 < samplerate < np.inf:
+        raise ConfigError(f"the recording {path} states a sample rate of {samplerate:g} Hz: it is damaged")
     if samples.shape[0] == 0:
         raise ConfigError(f"the recording {path} holds no samples")
     details = {"file": str(path), "format": type(raw).__name__.removeprefix("Raw")}

@@ -119,15 +119,18 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
         if abs(right - left) > 0.5 * abs(steps[at - 1]) and abs(right - left) > 1.5 / samplerate:
             starts.append(int(at))
     runs: list[Run] = []
-    gaps, backward, forward, lost = 0, 0, 0, 0.0
+    gaps, backward, forward, lost, origin = 0, 0, 0, 0.0, 0.0
     for start, stop in zip(starts, [*starts[1:], n], strict=True):
         step, time = 1 / samplerate, float(np.median(late[start:stop]) + position[start])
         if stop - start > 10 * samplerate:
             slope, time = np.polyfit(np.arange(stop - start), times[start:stop], 1)
             step = float(slope) if abs(slope * samplerate - 1) < 0.05 else step
         number = 0
+        if not runs:
+            origin = float(time)
+        time = float(time) - origin  # at once: beside a stamp of 1e20, seconds would be nothing
         if runs:
-            missing = (float(time) - runs[-1].end) * samplerate
+            missing = (time - runs[-1].end) * samplerate
             if missing < 0.5 or missing > STEP_S * samplerate:
                 backward += missing < -0.5
                 forward += missing > 0.5
@@ -135,9 +138,8 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
             else:
                 gaps, lost = gaps + 1, lost + missing / samplerate
             number = runs[-1].number + runs[-1].stop - runs[-1].start + round(missing)
-        runs.append(Run(start, stop, float(time), step, number))
-    origin = runs[0].time
+        runs.append(Run(start, stop, time, step, number))
     remarks = [f"{gaps} gaps, {lost:.1f} s in all"] if gaps else []
     remarks += [f"the clock was set back {backward} times"] if backward else []
     remarks += [f"the clock was set forward {forward} times"] if forward else []
-    return tuple(Run(r.start, r.stop, r.time - origin, r.step, r.number) for r in runs), "; ".join(remarks)
+    return tuple(runs), "; ".join(remarks)

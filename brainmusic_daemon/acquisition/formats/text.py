@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brainmusic_daemon.acquisition.formats.take import Run, Take, even, runs_of
+from brainmusic_daemon.acquisition.formats.take import STEP_S, Run, Take, even, runs_of
 from brainmusic_daemon.api import ConfigError, FloatArray
 
 
@@ -35,8 +35,8 @@ def read(path: Path, board: str = "") -> Take:
 def _openbci(path: Path, header: list[str], lines: list[str]) -> Take:
     """Older files state the number of channels only; since version 5 a line names the columns."""
     said = " ".join(header)
-    count = re.search(r"(?i)number of channels\s*=\s*(\d+)", said)
-    rate = re.search(r"(?i)sample rate\s*=\s*([\d.]+)", said)
+    count = re.search(r"(?i)number of channels\s*=\s*(\d{1,4})\b", said)
+    rate = re.search(r"(?i)sample rate\s*=\s*(\d{1,9}(?:\.\d*)?)", said)
     device = re.search(r"(?i)board\s*=\s*\S*?(\w+)\s*(?:%|$)", said)
     if not rate or float(rate[1]) <= 0:
         raise ConfigError(f"the recording {path} does not state its sample rate (a line '%Sample Rate = 250 Hz')")
@@ -145,7 +145,7 @@ def _runs(counter: FloatArray, stamps: FloatArray | None, samplerate: float) -> 
     A counter that wraps at 256 hides losses of 256: pauses of more than a second in the time stamps tell how many.
     """
     n = len(counter) if stamps is None else len(stamps)
-    if len(counter) > 1:
+    if len(counter) > 1 and np.isfinite(counter).all():
         modulus = float(np.nanmax(counter)) + 1
         steps = np.mod(np.diff(counter), modulus)
         whole = modulus in (100.0, 101.0, 128.0, 200.0, 201.0, 256.0, 65536.0) or modulus >= n
@@ -153,8 +153,8 @@ def _runs(counter: FloatArray, stamps: FloatArray | None, samplerate: float) -> 
             lost = np.maximum(np.where(steps == 0, modulus, steps) - 1, 0)
             if stamps is not None:
                 passed = np.diff(stamps) * samplerate - 1 - lost
-                lost += np.where(passed > samplerate, np.round(passed / modulus) * modulus, 0)
-            return _from_losses(lost, n, samplerate)
+                lost += np.where(np.isfinite(passed) & (passed > samplerate), np.round(passed / modulus) * modulus, 0)
+            return _from_losses(np.minimum(lost, np.round(STEP_S * samplerate)), n, samplerate)
     if stamps is not None and np.isfinite(stamps).all() and n > 1 and stamps[-1] > stamps[0]:
         return runs_of(stamps, samplerate)
     return even(n, samplerate), ""

@@ -11,6 +11,7 @@ from brainmusic_daemon.acquisition import labels
 from brainmusic_daemon.acquisition.formats.choose import Candidate, best
 from brainmusic_daemon.acquisition.formats.take import Take, estimate_rate, even, runs_of
 from brainmusic_daemon.acquisition.formats.xdf_file import Stream, describe, streams
+from brainmusic_daemon.acquisition.scrutiny import refuse_haste
 from brainmusic_daemon.api import ConfigError
 
 
@@ -57,6 +58,7 @@ def _take(path: Path, stream: Stream, remarks: Sequence[str]) -> Take:
     samplerate, rate = estimate_rate(stream.times, stream.nominal_rate)
     if samplerate <= 0:
         raise ConfigError(f"the recording {path}: stream '{stream.name}' has neither a rate nor usable time stamps")
+    refuse_haste(samplerate, f"recording {path.name}")
     if np.isfinite(stream.times).all():
         runs, gaps = runs_of(stream.times, samplerate)
     else:

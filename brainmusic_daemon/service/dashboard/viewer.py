@@ -123,7 +123,12 @@ def parsed(text: object) -> Request | Watch:
         return Watch(found["watch"])
     number, command, arguments = found.get("id", 0), found.get("command"), found.get("arguments", [])
     number = number if isinstance(number, int) and abs(number) < 2**53 else 0
-    fits = isinstance(command, str) and isinstance(arguments, list) and len(arguments) <= MOST_ARGUMENTS
+    fits = (
+        isinstance(command, str)
+        and command.isprintable()
+        and isinstance(arguments, list)
+        and len(arguments) <= MOST_ARGUMENTS
+    )
     if not fits or not all(isinstance(argument, (str, int, float, bool)) for argument in arguments):
         raise Hostile("a request has a command and a list of plain arguments", "malformed", number)
     return Request(number, str(command), tuple(arguments))
