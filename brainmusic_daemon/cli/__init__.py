@@ -55,6 +55,30 @@ def _stand() -> None:
 
 def _command() -> int:
     """Parse the arguments, run the command, return the exit code."""
+    from brainmusic_daemon.cli import short
+
+    try:
+        if not short.carried_out(sys.argv[1:]):
+            _parsed()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # the reader of a pipe has seen enough
+            return 0
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except Exception as error:
+        from brainmusic_daemon.api import BrainmusicError  # it brings numpy, which `stop` has no use for
+
+        if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
+            sys.stderr.write(f"brainmusic: nothing can be written to standard output: {error.strerror}\n")
+            return 1
+        if not isinstance(error, BrainmusicError):
+            raise
+        sys.stderr.write(f"brainmusic: {harmless(str(error))}\n")
+        return error.exit_code
+    return 0
+
+
+def _parsed() -> None:
+    """Parse the arguments and run the command; ends with SystemExit."""
     import typer
 
     from brainmusic_daemon import __version__
@@ -83,23 +107,7 @@ def _command() -> int:
     for name in asked if asked and asked[0] in COMMANDS else COMMANDS:
         module = importlib.import_module(f"{__name__}.{name}")
         app.command(context_settings=getattr(module, "CONTEXT", None))(getattr(module, name))
-    try:
-        app()
-    except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):  # the reader of a pipe has seen enough
-            return 0
-        return leaving.code if isinstance(leaving.code, int) else 0
-    except Exception as error:
-        from brainmusic_daemon.api import BrainmusicError  # it brings numpy, which `stop` has no use for
-
-        if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
-            sys.stderr.write(f"brainmusic: nothing can be written to standard output: {error.strerror}\n")
-            return 1
-        if not isinstance(error, BrainmusicError):
-            raise
-        sys.stderr.write(f"brainmusic: {harmless(str(error))}\n")
-        return error.exit_code
-    return 0
+    app()
 
 
 def _leave(code: int) -> NoReturn:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from brainmusic_daemon.cli import options
+from brainmusic_daemon.cli import options, short
 
 
 def status(
@@ -17,7 +17,4 @@ def status(
 
     Example: brainmusic status --json
     """
-    from brainmusic_daemon.service import client
-
-    answer = client.tell("status", (), name)
-    typer.echo(client.as_json(answer) if json else answer.text.replace("; ", "\n"))
+    typer.echo(short.status(json, name))

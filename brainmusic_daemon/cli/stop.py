@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from brainmusic_daemon.cli import options
+from brainmusic_daemon.cli import options, short
 
 
 def stop(name: options.Name = None) -> None:
@@ -12,6 +12,4 @@ def stop(name: options.Name = None) -> None:
 
     Example: brainmusic stop
     """
-    from brainmusic_daemon.service import client
-
-    typer.echo(client.stop(name))
+    typer.echo(short.stop(name))

@@ -6,19 +6,16 @@ from typing import Annotated
 
 import typer
 
-from brainmusic_daemon.cli import options
+from brainmusic_daemon.cli import options, short
 
 
 def swap(
     mapper: Annotated[str, typer.Argument(help="A kind, a file, a bundled configuration or a scene.")],
-    fade: Annotated[float | None, typer.Option(metavar="S", min=0.0, max=60.0, help="Cross-fade.")] = None,
+    fade: Annotated[float | None, typer.Option(metavar="S", min=0.0, max=short.MOST_FADE_S, help="Cross-fade.")] = None,
     name: options.Name = None,
 ) -> None:
     """Let the running daemon play with another mapper; it is tried first, and the music never stops.
 
     Example: brainmusic swap semantic --fade 4
     """
-    from brainmusic_daemon.service import client
-
-    arguments = [mapper] if fade is None else [mapper, str(fade)]
-    typer.echo(client.tell("mapper.load", arguments, name).text)
+    typer.echo(short.swap(mapper, fade, name))

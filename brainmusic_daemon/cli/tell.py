@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from brainmusic_daemon.cli import options
+from brainmusic_daemon.cli import options, short
 
 CONTEXT = {"ignore_unknown_options": True}  # `rate -0.5` is a number, not an option
 
@@ -21,9 +21,4 @@ def tell(
 
     Example: brainmusic tell route tempo gain 1.5
     """
-    from brainmusic_daemon.service import client, commands
-
-    if not words:
-        typer.echo(commands.text())
-        return
-    typer.echo(client.tell(words[0], words[1:], name).text)
+    typer.echo(short.tell(words or (), name))

@@ -73,7 +73,9 @@ def ask(run: Run, command: str, arguments: Sequence[object], timeout: float = AN
     """Send a command and return the answer.  Raises Away, TimeoutError."""
     request = {"token": run.token, "command": command, "arguments": [*arguments]}
     try:
-        with socket.create_connection(("127.0.0.1", run.port), timeout=min(CONNECT_S, timeout)) as connection:
+        with socket.socket() as connection:  # create_connection looks names up, and loads what that may need
+            connection.settimeout(min(CONNECT_S, timeout))
+            connection.connect(("127.0.0.1", run.port))
             connection.settimeout(timeout)
             connection.sendall(json.dumps(request).encode() + b"\n")
             line = b""
