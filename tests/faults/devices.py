@@ -181,7 +181,7 @@ ROWS = (
         test="tests/test_acquisition.py::test_live_silence_is_noticed_and_a_bug_in_a_source_does_not_end_the_thread",
         without=(
             _SUPERVISOR,
-            "                except Exception as error:  # a bug in a plug-in must not end the music",
+            "                except (Exception, SystemExit) as error:  # a bug in a plug-in must not end the music",
             "                except ZeroDivisionError as error:",
         ),
     ),
@@ -195,6 +195,17 @@ ROWS = (
         recovery="not by itself: set the rate in its program",
         test=f"{_HERE}::test_an_absurd_rate",
         without=("brainmusic_daemon/acquisition/lsl.py", '        refuse_haste(info.nominal_srate(), "lsl")\n', ""),
+    ),
+    _row(
+        name="rate-that-is-none",
+        trouble="a driver states a rate that is none: NaN, infinite, zero, below zero",
+        heard="the daemon ends and says why",
+        state="exit 2",
+        message="source '…' states a rate of … Hz; it must be above 0",
+        seconds=None,
+        recovery="not by itself: set the rate; in mid-show it is waited out like any wrong headset",
+        test=f"{_HERE}::test_a_rate_that_is_none",
+        without=(_SCRUTINY, "    if not (math.isfinite(rate) and rate > 0):", "    if False:"),
     ),
     _row(
         name="no-rate",

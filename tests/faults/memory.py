@@ -98,7 +98,7 @@ ROWS = (
         ),
     ),
     _row(
-        name="two-of-one-name",
+        name="two-daemons-of-one-name",
         trouble="a second daemon of the same name is started",
         heard="the first plays on; the second does not start",
         state="exit 2",
