@@ -77,6 +77,7 @@ def child(folder: Path, rung: str, number: signal.Signals, place: int) -> None:
     from brainmusic_daemon import cli
 
     os.setpgid(0, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever started this may have it ignored
     said = os.open(folder / f"{place}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(said, stream)

@@ -70,6 +70,33 @@ def samples(path: Path) -> int:
         return 0
 
 
+HANGING = """
+import sys, time
+from brainmusic_daemon import cli
+from brainmusic_daemon.service.host import OutputHost
+OutputHost.stop = lambda self: time.sleep(60)
+sys.argv[1:] = sys.argv[1].split()
+cli.main()
+"""
+
+
+def test_a_second_signal_ends_at_once_what_hangs_at_its_end() -> None:
+    with heard() as osc:
+        words = "run" + "".join(f" --set {setting}" for setting in (*daemons.QUIET, osc.target, "session.name=hangs"))
+        command = [sys.executable, "-c", HANGING, words]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                wait_for(lambda: osc.ticks, 60, "for ticks")
+                process.send_signal(signal.SIGINT)
+                time.sleep(1.0)
+                assert process.poll() is None
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=10)
+            finally:
+                process.kill()
+    assert process.returncode == 130 and find("signalled-twice").says([said]) and "Traceback" not in said
+
+
 def test_put_to_sleep_and_woken_it_goes_on_without_a_burst(tmp_path: Path) -> None:
     with heard() as osc, daemons.process(osc.target, name="asleep") as running:
         assert shell("tell", "record.start", str(tmp_path / "a.xdf"), "--name", "asleep").returncode == 0

@@ -84,13 +84,13 @@ ROWS = (
     ),
     _row(
         name="signalled-twice",
-        trouble="a second Ctrl-C comes while it fades out",
+        trouble="something hangs when it is to end, and Ctrl-C is pressed again",
         heard="stops at once",
         state="exit 130",
         message="stopped at once",
         seconds=None,
         recovery="start it again",
-        test="tests/test_signals.py::test_a_stop_takes_less_than_a_second_and_a_second_signal_none",
+        test=f"{_HERE}test_a_second_signal_ends_at_once_what_hangs_at_its_end",
         without=(_OPTIONS, "        if state.stop.is_set():\n", "        if False:\n"),
     ),
     _row(
