@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pythonosc.osc_packet import OscPacket
 
@@ -59,7 +60,7 @@ class Heard:
     def state(self, who: str) -> object:
         return self.newest.get(f"/brainmusic/person/{who}/state")
 
-    def wait(self, who: str, *states: str, timeout: float = 60) -> None:
+    def wait(self, who: str, *states: str, timeout: float = 90) -> None:
         wait_for(lambda: self.state(who) in states, timeout, f"for {who} {states}: {self.states}")
 
     def close(self) -> None:
@@ -89,10 +90,10 @@ def daemon(
 
 
 def recording(path: Path) -> Path:
-    """Write EEG whose electrodes all come off after a while, and then sit well again."""
-    eeg = pink((2 * GOOD_S + FLAT_S) * FS, len(CYTON), FS, seed=5, rms_uv=12.0)
-    eeg[GOOD_S * FS : (GOOD_S + FLAT_S) * FS] = 0.0
-    write(path, eeg, CYTON, FS)
+    """Write EEG whose electrodes all come off after a while, then sit well again, and so on for minutes."""
+    eeg = pink(GOOD_S * FS, len(CYTON), FS, seed=5, rms_uv=12.0)
+    once = np.concatenate([eeg, np.zeros((FLAT_S * FS, len(CYTON)))])
+    write(path, np.tile(once, (12, 1)), CYTON, FS)
     return path
 
 
@@ -121,20 +122,22 @@ def test_performers_are_found_followed_lost_and_reborn(tmp_path: Path) -> None:
             path = recording(tmp_path / "ben.edf")
             played = ("output.lsl.name=ben", "source.kind=recording", f"source.path={path}", *ALONE)
             stack.enter_context(daemon("ben", made, plain, *played))
-            heard.wait("anna", "good")
-            heard.wait("ben", "good")
-            wait_for(lambda: heard.of("person/ben/follow") > 0.9)
-            heard.wait("ben", "resting")
-            wait_for(lambda: heard.of("person/ben/follow") < 0.05, 20, "for the fade")
-            assert heard.of("feature/ben.alpha") == pytest.approx(0.5, abs=0.05)
-            wait_for(lambda: abs(heard.of("feature/alpha") - heard.of("feature/anna.alpha")) < 0.05)
-            assert heard.state("anna") == "good"
-            heard.wait("ben", "calibrating", "good")
-            wait_for(lambda: heard.of("person/ben/follow") > 0.9)
+
+            def there() -> bool:
+                return heard.state("ben") == heard.state("anna") == "good" and heard.of("person/ben/follow") > 0.9
+
+            def faded() -> bool:
+                alone = abs(heard.of("feature/alpha") - heard.of("feature/anna.alpha")) < 0.05
+                neutral = heard.of("person/ben/follow") < 0.05 and abs(heard.of("feature/ben.alpha") - 0.5) < 0.05
+                return heard.state("ben") == "resting" and heard.state("anna") == "good" and neutral and alone
+
+            wait_for(there, 90, "for both")
+            wait_for(faded, 90, "for the fade")
+            wait_for(there, 90, "for the return")
 
             # Clocks that differ by days are no latency: what is told counts from the sample over there.
             latency = status(made, "conductor")["latency"]
-            assert isinstance(latency, dict) and 1 < latency["p50_ms"] < 400, latency
+            assert isinstance(latency, dict) and 1 < latency["p50_ms"] < 1000, latency
 
             anna.process.kill()
             heard.wait("anna", "lost")

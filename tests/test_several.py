@@ -659,6 +659,22 @@ def test_the_state_of_each_is_told_over_osc() -> None:
     assert said(2, ben=Signal(State.RESTING, 0.4))["/brainmusic/person/ben/state"] == ("resting",)  # at once
 
 
+def test_oscquery_describes_each_person() -> None:
+    from brainmusic_daemon.outputs.osc_dialects import Brainmusic
+    from brainmusic_daemon.service import oscquery_sent
+    from brainmusic_daemon.service.oscquery_look import Look
+    from tests.frames import make_frame
+
+    frame = make_frame(0)
+    people = {"anna": Signal(State.RESTING, 0.25)}
+    frame = replace(frame, features=replace(frame.features, people=people))
+    layout = Brainmusic(["summary"], ["*"]).layout(frame)
+    found = {method.path: method for method in oscquery_sent.methods(layout, frame, [])}
+    look = Look(object(), frame, layout)  # type: ignore[arg-type]
+    assert found["/brainmusic/person/anna/state"].values(look) == ["resting"]
+    assert found["/brainmusic/person/anna/follow"].values(look) == pytest.approx((0.25,))
+
+
 def test_performers_and_heads_make_one_group() -> None:
     made = Together({"anna": performed(), "ben": performed(("alpha", "theta"))}, TICK, 600.0)
     assert made.names == (
