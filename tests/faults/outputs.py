@@ -236,18 +236,4 @@ ROWS = (
             "                return\n",
         ),
     ),
-    _row(
-        name="page-never-reads",
-        trouble="a browser's tab is open and takes nothing: a laptop that sleeps",
-        heard="plays on; other tabs see all",
-        message="",
-        seconds=20.0,
-        recovery="it is left, and connects again when it wakes",
-        test="tests/test_web.py::test_a_tab_that_never_reads_holds_up_nobody",
-        without=(
-            "brainmusic_daemon/service/dashboard/viewer.py",
-            "async with asyncio.timeout(STUCK_S):",
-            "async with asyncio.timeout(1e6):",
-        ),
-    ),
 )
