@@ -1,0 +1,126 @@
+"""Names of targets and a budget in; each one fuzzed in a process of its own, and a table of what came of it, out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz import bed
+
+FIGURES = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)")
+RUNS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one target."""
+
+    name: str
+    runs: int
+    seconds: float
+    edges: int
+    findings: tuple[Path, ...]
+
+    @property
+    def row(self) -> str:
+        rate = self.runs / self.seconds if self.seconds > 0 else 0.0
+        found = len(self.findings) or "none"
+        return f"| `{self.name}` | {self.runs:,} | {self.seconds:,.0f} | {rate:,.0f} | {self.edges:,} | {found} |"
+
+
+def main() -> int:
+    """Fuzz what the command line names; 1 where anything was found."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/fuzz", description="Coverage-guided fuzzing of everything that parses."
+    )
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="see --list")
+    parser.add_argument("--all", action="store_true", help="every target, one after the other")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"executions of each ({RUNS:,})")
+    parser.add_argument("--seconds", type=float, default=0.0, help="at most so long each")
+    parser.add_argument("--seed", type=int, default=1, help="another seed takes other ways")
+    parser.add_argument(
+        "--findings", type=Path, default=Path(".fuzz"), help="folder of findings and grown corpora (.fuzz)"
+    )
+    parser.add_argument(
+        "--again", type=Path, metavar="FILE", help="run one input of one target, and show what it raises"
+    )
+    parser.add_argument("--list", action="store_true", help="what there is")
+    asked = parser.parse_args()
+    wrong = [name for name in asked.targets if name not in bed.names()]
+    if wrong:
+        parser.error(f"there is no target {', '.join(wrong)}; there is {', '.join(bed.names())}")
+    if asked.again is not None:
+        bed.target(*asked.targets[:1]).timed(asked.again.read_bytes())
+        print(f"{asked.again}: fine")
+        return 0
+    chosen = bed.names() if asked.all else asked.targets
+    if asked.list or not chosen:
+        for name in bed.names():
+            print(f"{name:<16} {bed.target(name).about}")
+        return 0
+    outcomes = [fuzzed(name, asked) for name in chosen]
+    print("\n| target | executions | seconds | a second | edges | findings |\n|---|---|---|---|---|---|")
+    print("\n".join(outcome.row for outcome in outcomes))
+    print(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    for outcome in outcomes:
+        for path in outcome.findings:
+            print(f"found: {path}\n  again: scripts/fuzz {outcome.name} --again {path}")
+    return int(any(outcome.findings for outcome in outcomes))
+
+
+def fuzzed(name: str, asked: argparse.Namespace) -> Outcome:
+    """Fuzz one target in a process of its own, which what it feeds may end; return what came of it."""
+    folder = asked.findings / name
+    grown, found = folder / "corpus", folder / "found"
+    for one in (grown, found):
+        one.mkdir(parents=True, exist_ok=True)
+    target = bed.target(name)
+    words = folder / "words.dict"
+    words.write_text("".join(f'"{_quoted(word)}"\n' for word in target.words if word), encoding="ascii")
+    before = {*found.iterdir()}
+    options = [
+        f"-runs={asked.runs}",
+        f"-max_total_time={int(asked.seconds)}",
+        f"-seed={asked.seed}",
+        f"-max_len={target.most}",
+        f"-dict={words}",
+        f"-artifact_prefix={found}/",
+        "-timeout=20",
+        "-rss_limit_mb=3072",
+        "-print_final_stats=1",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.guided",
+        name,
+        str(found),
+        *options,
+        str(grown),
+        str(bed.CORPUS / name),
+    ]
+    log, began = folder / "log.txt", time.monotonic()
+    with log.open("w", encoding="utf-8") as out:
+        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+    seconds = time.monotonic() - began
+    figures = FIGURES.findall(log.read_text(encoding="utf-8", errors="replace"))
+    runs, edges, _ = figures[-1] if figures else (0, 0, 0)
+    findings = tuple(path for path in sorted(found.iterdir()) if path not in before and path.suffix != ".txt")
+    if code and not findings:
+        findings = (log,)
+    print(f"{name}: {int(runs):,} executions in {seconds:.0f} s, {edges} edges, {len(findings)} findings", flush=True)
+    return Outcome(name, int(runs), seconds, int(edges), findings)
+
+
+def _quoted(word: bytes) -> str:
+    return "".join(chr(byte) if 32 < byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in word[:60])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
