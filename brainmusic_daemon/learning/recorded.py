@@ -24,7 +24,7 @@ def read(path: Path, person: str = "") -> list[Group]:
     """
     every, remarks = streams(path)
     named: dict[str, list[Stream]] = {}
-    for stream in every:
+    for stream in (each for each in every if each.channels):  # one that states none has nothing to say
         named.setdefault(stream.name, []).append(stream)
     features = [s for s in named.get("brainmusic.features", []) if len(s.times)]
     if not features:

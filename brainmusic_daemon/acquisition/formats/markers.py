@@ -41,7 +41,7 @@ def _of_xdf(path: Path, take: Take) -> list[Marker]:
     return [
         Marker(float(time - origin), 0.0, str(row[0]))
         for stream in streams
-        if stream.text
+        if stream.text and stream.channels
         for time, row in zip(stream.times, stream.samples, strict=True)
     ]
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from brainmusic_daemon.api import ConfigError, FloatArray
 
+MOST_CHANNELS = 65_536  # whatever a description says
 _BOUNDARY = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")  # behind it pyxdf goes on after damage
 
 
@@ -49,12 +50,13 @@ def streams(path: Path) -> tuple[list[Stream], list[str]]:
     """Return every stream of the file and remarks about damage.  Raises ConfigError when nothing is readable."""
     try:
         loaded, remarks = _load(path)
+        found = [_stream(entry) for entry in loaded]
     except Exception as error:  # whatever pyxdf makes of a damaged file is one message to the user
         reason = str(error).strip().splitlines()
         raise ConfigError(
             f"cannot read the recording {path}: {reason[0] if reason else type(error).__name__}"
         ) from error
-    return [_stream(entry) for entry in loaded], remarks
+    return found, remarks
 
 
 def _load(path: Path) -> tuple[list[Any], list[str]]:
@@ -130,6 +132,8 @@ def _stream(entry: Mapping[str, Any]) -> Stream:
     info = entry["info"]
     samples, times = entry["time_series"], np.asarray(entry["time_stamps"], dtype=np.float64)
     count = int(_text(info, "channel_count") or 0)
+    if count > MOST_CHANNELS:
+        raise ValueError(f"a stream states {count} channels: it is damaged")
     rate = float(_text(info, "nominal_srate") or 0)
     desc = info["desc"][0] if info.get("desc") else None
     described = list(_channels(desc))[:count]
