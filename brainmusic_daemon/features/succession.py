@@ -32,7 +32,9 @@ class Bridge:
         return self._left == 0
 
 
-def prepare(made: FeatureBank, before: FeatureBank, past: Window, samplerate: float) -> None:
+def prepare(
+    made: FeatureBank, before: FeatureBank, past: Window, samplerate: float, breathe: Callable[[], None] = lambda: None
+) -> None:
     """Let `made` hear what `before` has heard of late, so that it goes on as if it had played.
 
     `past`: some seconds of the same headset, longer than a bank's window; they are copied already.  What is known of
@@ -51,6 +53,7 @@ def prepare(made: FeatureBank, before: FeatureBank, past: Window, samplerate: fl
         end = length - int(back)
         time = past.time - int(back) / samplerate
         rows = past.samples[end - n : end]
+        breathe()
         made.update(time, Window(rows, past.offset, past.end - int(back), time, n, past.repaired), alive=True)
 
 

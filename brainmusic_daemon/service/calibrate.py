@@ -50,11 +50,13 @@ def analyse(
     config: Config,
     takes: Mapping[str, Take],
     progress: Callable[[float, float], None] = lambda done, all_: None,
+    breathe: Callable[[], None] = lambda: None,
 ) -> Found:
     """Return the profile of the person in `takes`: `open` and `closed`, or `whole`.
 
     The signal goes through the pipeline twice: to judge contact and to find alpha, then with the person's own bands and
-    kernels for the ranges.  Raises ConfigError for bad contact, naming the electrodes, and for too little signal.
+    kernels for the ranges.  `breathe` is called often, between two pieces of work.  Raises ConfigError for bad contact,
+    naming the electrodes, and for too little signal.
     """
     total, done = 2 * sum(take.seconds for take in takes.values()), 0.0
     plain = replace(config, profile=None, features=config.features.model_copy(update={"learn_s": 0.0}))
@@ -63,7 +65,8 @@ def analyse(
         nonlocal done
         heard = {}
         for condition, take in takes.items():
-            heard[condition] = hear(to, take, lambda seconds, start=done: progress(start + seconds, total))  # type: ignore[misc]
+            tell = lambda seconds, start=done: progress(start + seconds, total)  # noqa: E731
+            heard[condition] = hear(to, take, tell, breathe)
             done += take.seconds
         return heard
 

@@ -22,6 +22,7 @@ from brainmusic_daemon.api import BrainmusicError, Chunk, State, StreamInfo
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import profile_file
 from brainmusic_daemon.service import adoption, calibrate
+from brainmusic_daemon.service.breath import breath
 from brainmusic_daemon.service.command import Refused
 from brainmusic_daemon.service.guidance import Guidance, Lead, Look, Phase, ending
 from brainmusic_daemon.service.takes import Take
@@ -184,7 +185,7 @@ class Calibration:
         self._tell(replace(self.guidance, phase=Phase.THINKING, progress=0.0))
         config = _quiet(configuration.known_as(session.config, person, None), person)
         with _hushed():
-            found = calibrate.analyse(name, config, takes, progress)
+            found = calibrate.analyse(name, config, takes, progress, breath())
         saved = profile_file.as_saved(found.profile)  # what every later start will know, to the last digit
 
         def keep() -> None:

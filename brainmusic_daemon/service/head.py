@@ -17,6 +17,7 @@ from brainmusic_daemon.features import montage, performed, succession
 from brainmusic_daemon.features.bank import FeatureBank
 from brainmusic_daemon.features.together import Bank, Member, Together
 from brainmusic_daemon.pipeline import listening
+from brainmusic_daemon.service.breath import breath
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Head:
         _, ring, n_taps = self._attached
         past = ring.past()
         if made.n_taps == n_taps <= len(past.samples):
-            succession.prepare(made, self.bank, past, self.info.samplerate)
+            succession.prepare(made, self.bank, past, self.info.samplerate, breath())
         return made
 
     def adopt(self, config: Config, made: FeatureBank | None) -> None:

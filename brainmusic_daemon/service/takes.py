@@ -122,8 +122,13 @@ def collect(source: Source, seconds: float | None = None) -> Take:
     return Take(tap.info, tuple(tap.chunks))
 
 
-def hear(config: Config, take: Take, progress: Callable[[float], None] = lambda seconds: None) -> Heard:
-    """Run a take through acquisition and pipeline, as a session would."""
+def hear(
+    config: Config,
+    take: Take,
+    progress: Callable[[float], None] = lambda seconds: None,
+    breathe: Callable[[], None] = lambda: None,
+) -> Heard:
+    """Run a take through acquisition and pipeline, as a session would; `breathe` is called after every tick."""
     clock = VirtualClock()
     session = Session(config, clock, Played(take))
     rows: list[FloatArray] = []
@@ -143,6 +148,7 @@ def hear(config: Config, take: Take, progress: Callable[[float], None] = lambda 
                 ended = True
             session.attach()
             features = session.tick(number * config.tick).features
+            breathe()
             bank = session.pipeline.bank
             if bank is None or not features.names:
                 continue
