@@ -6,6 +6,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -141,10 +142,13 @@ def test_a_mapper_that_prints_where_nobody_reads_is_replaced(tmp_path: Path) -> 
         said: list[str] = []
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
+            limit = threading.Timer(60, process.kill)  # so that it fails instead of waiting for ever
+            limit.start()
             for line in process.stderr:
                 said.append(line)
                 if find("mapper-prints").says([line]):
                     break
+            limit.cancel()
             begin = time.monotonic()
             time.sleep(0.5)
             assert osc.longest_gap(begin) < HELD_UP_S
