@@ -65,6 +65,14 @@ def test_padding_and_silence_are_no_samples() -> None:
     assert ages.every.count == 1 + 1 + 5
 
 
+def test_where_nothing_is_known_of_the_others_the_newest_stands_for_all() -> None:
+    clock = VirtualClock()
+    ages = Ages(clock)
+    for number in range(1, 11):
+        tick(ages, clock, number * 0.02, number * 0.02 - 0.003, 0, 0.0)
+    assert ages.every.count == ages.stages["output"].count == 10
+
+
 def test_the_tick_keeps_no_memory() -> None:
     clock = VirtualClock()
     ages = Ages(clock)

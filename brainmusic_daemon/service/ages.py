@@ -59,7 +59,7 @@ class Ages:
         age, fresh = now - sampled, count - self._end if self._end >= 0 else 1
         self._end = count
         if not 0 < fresh * period < 1.0:  # a new headset, or padding after a gap; or no new sample at all
-            if fresh:
+            if fresh or not period:
                 self.every.add(age)
             return
         points = fresh if fresh < _POINTS else _POINTS
