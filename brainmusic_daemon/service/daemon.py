@@ -25,8 +25,8 @@ from brainmusic_daemon.service.logbook import LogBook
 from brainmusic_daemon.service.mappers import Mappers
 from brainmusic_daemon.service.measures import resident_bytes
 from brainmusic_daemon.service.memory import Memory
-from brainmusic_daemon.service.profiles import Profiles
 from brainmusic_daemon.service.notify import Heart, Notify
+from brainmusic_daemon.service.profiles import Profiles
 from brainmusic_daemon.service.recorder import Recorder
 from brainmusic_daemon.service.rehearsal import Rehearsal
 from brainmusic_daemon.service.session import Session, warm_up
@@ -57,9 +57,9 @@ class Daemon:
         self.host = OutputHost(config.outputs, self.clock, StreamInfo("", (), 0.0), self._outputs_changed)
         self.mappers = Mappers(self.session)
         self.tutor = Tutor(self.session, self.mappers)
+        self.sounding = Sounding(config.outputs)
         self.calibration = Calibration(self)
         self.profiles = Profiles(self)
-        self.sounding = Sounding(config.outputs)
         self.rehearsal = Rehearsal(self)
         self.control = Control(self)
         self.socket = ControlSocket(self.control, config.session.name)
@@ -74,8 +74,8 @@ class Daemon:
         self._heart = Heart(self.notify, lambda: self.ticker.ticks)
         self.ready = False  # ticks follow a headset or wait for one, and every output was tried
         if kept is not None:
-            self.calibration.chosen = dict(kept.profiles)
             kept.turn(self.sounding)
+            self.calibration.chosen = dict(kept.profiles)
         self._stop_ticking = threading.Event()
         self._announcer = Announcer()
         self._battery = Battery(lambda: self.session.acquisition.battery, self.sounding.say)
@@ -107,8 +107,8 @@ class Daemon:
         self._tick_thread.start()
         self._warming.start()
         self.mappers.start()
-        self.profiles.start()
         self.tutor.start()
+        self.profiles.start()
         self.control.start()
         self.osc_in.start()
         self.web.start()
@@ -127,9 +127,9 @@ class Daemon:
         self.web.stop()
         self.osc_in.stop()
         self.control.stop()
+        self.rehearsal.stop()
         self.calibration.stop()
         self.profiles.stop()
-        self.rehearsal.stop()
         self.tutor.stop()
         self.mappers.stop()
         self._stop_ticking.set()
