@@ -199,6 +199,28 @@ SMALL = """[...document.querySelectorAll("button, summary, input[type=range]")]
 NAMELESS = """[...document.querySelectorAll("button, input, select")]
     .filter((e) => !(e.textContent.trim() || e.ariaLabel || e.title || e.labels?.length))
     .map((element) => element.outerHTML)"""
+FAINT = """(() => {
+    const plain = (text) => text.match(/[\\d.]+/g).map(Number);
+    const linear = (x) => x <= 0.04045 * 255 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4;
+    const light = (ink) => ink.reduce((sum, x, i) => sum + linear(x) * [0.2126, 0.7152, 0.0722][i], 0);
+    const found = [];
+    for (const element of document.querySelectorAll('body *')) {
+        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+        if (!own || !element.checkVisibility() || element.closest(':disabled, svg, noscript')) continue;
+        let ground = null, opacity = 1;
+        for (let up = element; up; up = up.parentElement) {
+            const style = getComputedStyle(up), [r, g, b, a = 1] = plain(style.backgroundColor);
+            opacity *= Number(style.opacity);
+            if (a === 1 && !ground) ground = [r, g, b];
+        }
+        const solid = plain(getComputedStyle(element).color).slice(0, 3);
+        const ink = solid.map((x, i) => opacity * x + (1 - opacity) * ground[i]);
+        const [bright, dark] = [light(ink), light(ground)].sort((x, y) => y - x);
+        const ratio = (bright + 0.05) / (dark + 0.05), where = `${element.className} ${element.textContent.trim()}`;
+        if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${where.slice(0, 50)}`);
+    }
+    return found;
+})()"""
 BOX = """((box) => box && [box.left, box.top, box.right, box.bottom])(
     document.querySelector(%r)?.getBoundingClientRect())"""
 
@@ -411,6 +433,23 @@ def test_dark_unless_light_is_wanted(tab: Tab) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_what_is_shown_can_be_read_also_where_it_is_dimmed(tab: Tab, theme: str) -> None:
+    """As the browser draws it: WCAG AA, with every opacity; what cannot be pressed now is excepted, as there."""
+    tab.prefer(theme)
+    tab.run("document.querySelector('.control').classList.add('still')")  # as what nothing drives
+    tab.wait("[...document.querySelectorAll('.control .cause')].every((cause) => cause.textContent)")
+    tab.run("document.querySelector('#every').open = true")
+    tab.press("?")
+    tab.wait("document.querySelector('#keys').open")
+    assert tab.run("document.querySelectorAll('.command').length") > 10
+    faint, limit = tab.run(FAINT), time.monotonic() + 5
+    while faint and time.monotonic() < limit:  # colours glide when the theme changes
+        faint = tab.run(FAINT)
+    assert faint == []
+
+
+@pytest.mark.real
 def test_every_button_has_a_name_and_every_field_a_label(tab: Tab) -> None:
     assert tab.run(NAMELESS) == []
 
@@ -448,6 +487,33 @@ def test_it_says_when_the_daemon_is_gone_and_comes_back_by_itself(chromium: Brow
         before = tab.run("brainmusic.traces.count")
         tab.wait(f"brainmusic.traces.count > {before + 50}")
         tab.close()
+
+
+@pytest.mark.real
+def test_a_phone_that_wakes_up_connects_at_once(tab: Tab) -> None:
+    """Timers of a page that is not seen come late or never: being seen again is what counts."""
+    tab.run(
+        "(() => { const c = brainmusic.connection; c.old = c.socket; c.socket.onclose = null; c.socket.close();"
+        "clearTimeout(c.timer); })()"
+    )
+    tab.wait("brainmusic.connection.old.readyState === 3")
+    assert tab.run("brainmusic.connection.socket === brainmusic.connection.old")
+    tab.run("document.dispatchEvent(new Event('visibilitychange'))")
+    tab.wait(
+        "brainmusic.connection.socket !== brainmusic.connection.old && brainmusic.connection.socket.readyState === 1"
+    )
+
+
+@pytest.mark.real
+def test_a_tab_in_the_background_draws_nothing_and_stays_up_to_date(tab: Tab) -> None:
+    drawn = "document.querySelector('#traces').toDataURL()"
+    tab.run("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => 1)")
+    before, count = tab.run(drawn), tab.run("brainmusic.traces.count")
+    tab.wait(f"brainmusic.traces.count > {count + 60}")
+    assert tab.run(drawn) == before and tab.run("brainmusic.link") == "open"
+    tab.run("delete document.hidden")
+    tab.wait(f"{drawn} !== {before!r}")
 
 
 @pytest.mark.real

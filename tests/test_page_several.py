@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from brainmusic_daemon.acquisition.several import Several
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.dashboard.feed import Feed
 from brainmusic_daemon.service.dashboard.persons import Persons
@@ -101,3 +103,20 @@ def test_a_thumb_finds_the_persons_on_a_phone(tab: Tab, width: int, height: int,
     tab.size(width, height, mobile=True)
     tab.wait("[...document.querySelectorAll('#people button')].every((b) => b.getBoundingClientRect().height >= 43.9)")
     assert tab.run("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.real
+def test_it_says_who_is_gone_while_the_others_play(tab: Tab, playing: Daemon) -> None:
+    title, banner = "document.querySelector('#banner-title').textContent", "document.querySelector('#banner')"
+    acquisition = playing.session.acquisition
+    assert isinstance(acquisition, Several)
+    source, away = acquisition.members["ben"]._source, True
+    read = source.read
+    source.read = lambda timeout: time.sleep(0.02) if away else read(timeout)  # type: ignore[method-assign]
+    try:
+        tab.wait(f"{title} === 'ben: the headset is gone' && !{banner}.hidden", 60)
+        assert tab.run("document.querySelector('#state').textContent") != "lost"
+        assert tab.run("document.querySelectorAll('#people button')[1].dataset.state") == "lost"
+    finally:
+        away = False
+    tab.wait(f"{banner}.hidden", 60)

@@ -89,16 +89,18 @@ function shown(sheet) {
 }
 
 function banner() {
-  const shown = link === "open" ? BANNERS[state] : CUT[link];
+  const missing = link === "open" && !BANNERS[state] ? persons.missing() : null;
+  const shown = link === "open" ? BANNERS[state] ?? missing : CUT[link];
   say($("state"), link === "open" ? state : "offline");
   $("state").dataset.state = link === "open" ? state : "offline";
   $("banner").hidden = !shown;
   if (!shown) return;
-  const [kind, title, text] = shown;
+  const [kind, title, text, whose] = shown;
   $("banner").dataset.kind = kind;
   say($("banner-title"), title);
-  const faults = Object.entries(overview?.faults ?? {}).slice(0, 6).map(([channel, why]) => `${channel} ${why}`).join(", ");
-  const detail = link !== "open" ? "" : state === "held" || state === "resting" ? faults && `Look at ${faults}.` : overview?.message ?? "";
+  const theirs = ([channel]) => !whose || whose.some((who) => channel.startsWith(`${who}.`));
+  const faults = Object.entries(overview?.faults ?? {}).filter(theirs).slice(0, 6).map(([channel, why]) => `${channel} ${why}`).join(", ");
+  const detail = link !== "open" ? "" : whose || state === "held" || state === "resting" ? faults && `Look at ${faults}.` : missing ? "" : overview?.message ?? "";
   say($("banner-text"), [text, detail].filter(Boolean).join(" "));
 }
 

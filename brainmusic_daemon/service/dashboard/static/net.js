@@ -15,6 +15,8 @@ export class Connection {
     }
     setInterval(() => this.watch(), 1000);
     addEventListener("online", () => this.open());
+    // Timers of a tab in the background come once a minute, and those of a phone in a pocket not at all.
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.open(); });
     this.open();
   }
 

@@ -59,6 +59,16 @@ export class Persons {
     this.states = people;
   }
 
+  // Who does not play while others do, worst first: what a banner says, or nothing.
+  missing() {
+    const found = (...states) => Object.keys(this.people).filter((who) => states.includes(this.states?.[who]));
+    const lost = found("lost"), bad = found("held", "resting"), late = found("waiting");
+    if (lost.length) return ["bad", `${lost.join(", ")}: the headset is gone`, "The others play on. It returns by itself when the headset does."];
+    if (bad.length) return ["warn", `${bad.join(", ")}: the signal is bad`, "The others play on.", bad];
+    if (late.length) return ["calm", `Waiting for ${late.join(", ")}`, "The others play."];
+    return null;
+  }
+
   // Of all electrodes those of the one that is chosen, without their name before them.
   own(quality, faults) {
     if (!this.who) return [quality, faults];
