@@ -38,7 +38,7 @@ BELONGS = {
     "matplotlib": {"learning.figures"},
     "rich": {"service", "cli"},
     "starlette": {"service"},
-    "uvicorn": {"service.web"},
+    "uvicorn": {"service.web", "service.web_patience"},
     "zeroconf": {"service.advertise"},
     "ifaddr": {"service.advertise"},
     "typer": {"cli"},

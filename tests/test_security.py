@@ -147,7 +147,7 @@ def test_a_flood_of_bundles_misses_no_answer_for_who_asks_properly() -> None:
 def test_who_pretends_to_be_another_computer_cannot_drown_it_in_replies(monkeypatch: pytest.MonkeyPatch) -> None:
     listening = ControlOsc(object.__new__(Control), ControlConfig(host="127.0.0.1", allow=["192.0.2.0/24"]))
     now = [100.0]
-    monkeypatch.setattr("brainmusic_daemon.service.control_osc.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("brainmusic_daemon.service.allowance.time.monotonic", lambda: now[0])
     sent: list[bytes] = []
     monkeypatch.setattr(listening, "_send", lambda datagram, sender: sent.append(datagram))
 

@@ -14,6 +14,7 @@ from typing import Any
 from brainmusic_daemon.outputs.osc_encoding import message
 from brainmusic_daemon.sections import ControlConfig
 from brainmusic_daemon.service import commands
+from brainmusic_daemon.service.allowance import Allowance
 from brainmusic_daemon.service.allowed import Allowed
 from brainmusic_daemon.service.control import Answer, Control
 from brainmusic_daemon.service.osc_decoding import MOST_BYTES, Malformed, messages
@@ -45,7 +46,7 @@ class ControlOsc:
         self._known: dict[str, tuple[str, tuple[str, ...]]] = {}  # address → command and arguments in it
         self._told: set[str] = set()
         self._next_word = 0.0
-        self._replies: dict[str, tuple[float, float]] = {}  # sender → what it may still be told, as of when
+        self._replies = Allowance(REPLIES, REPLIES_PER_S)
         self._complaints: dict[tuple[str, Any], float] = {}  # address and sender → not again before
         self.port = 0  # that it listens at; 0: at none
         self.received = 0  # messages
@@ -204,15 +205,10 @@ class ControlOsc:
         """
         if who.startswith("127.") or who == "::1":
             return True
-        now = time.monotonic()
-        left, then = self._replies.get(who, (REPLIES, now))
-        left = min(left + (now - then) * REPLIES_PER_S, REPLIES)
-        if who not in self._replies and len(self._replies) >= _TOLD:
-            self._replies.clear()
-        self._replies[who] = max(left - 1.0, 0.0), now
-        if left < 1.0:
+        may = self._replies.take(who)
+        if not may:
             self._count("reply_withheld")
-        return left >= 1.0
+        return may
 
     def _may_complain(self, address: str, sender: Any) -> bool:
         """Return whether this sender is to hear (again) that something is wrong with an address."""
