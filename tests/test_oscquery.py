@@ -166,6 +166,15 @@ def test_every_node_is_as_the_proposal_says(running: Daemon) -> None:
                 assert fits(value, tag, bound), (path, value, bound)
 
 
+def test_few_nodes_are_both_a_method_and_a_container(running: Daemon) -> None:
+    """OSC draws methods as leaves, and there are clients that show only what is below such a node: docs/control.md."""
+    found = nodes(running)
+    both = {path for path, each in found.items() if "TYPE" in each and "CONTENTS" in each}
+    assert both == {"/brainmusic/learn", "/brainmusic/profile"}
+    assert node(running, "/brainmusic/learn?TYPE") == {"TYPE": "i"}
+    assert found["/brainmusic/learn"]["ACCESS"] == READ | WRITE and found["/brainmusic/learn"]["VALUE"] == [0]
+
+
 def test_everything_that_is_sent_is_in_the_tree_with_its_type(running: Daemon, receiver: socket.socket) -> None:
     found, seen, until = nodes(running), set[str](), time.monotonic() + 4
     while time.monotonic() < until:
