@@ -163,6 +163,13 @@ def test_ten_thousand_channels() -> None:
     assert chosen.info is not None and chosen.info.channels == names[:4]
 
 
+@pytest.mark.parametrize("rate", [np.nan, np.inf, 0.0, -250.0])
+def test_a_rate_that_is_none(rate: float) -> None:
+    with pytest.raises(ConfigError) as refused:
+        listen(Wire(None, (0.0, np.inf, replace(AMP, samplerate=rate), Flow.healthy(1.0))), 0.5)
+    assert find("rate-that-is-none").says([str(refused.value)])
+
+
 # --- over LSL, for real -----------------------------------------------------------------------------------------------
 
 

@@ -117,7 +117,11 @@ ROWS = (
         seconds=0.0,
         recovery="never off: the time of a sample stays right within a tick",
         test="tests/test_drift.py::test_a_headset_of_another_clock_is_followed_for_a_day",
-        without=("brainmusic_daemon/acquisition/linefit.py", "            period += 1.5 * gain * gain * error\n", ""),
+        without=(
+            "brainmusic_daemon/acquisition/linefit.py",
+            "            line += period + 2.0 * gain * error\n",
+            "            line += period\n",
+        ),
     ),
     _row(
         name="drifting-clocks-of-headset-computer-and-sound-card",
@@ -130,8 +134,8 @@ ROWS = (
         test="tests/test_drift.py::test_notes_stay_where_they_belong_for_a_day",
         without=(
             "brainmusic_daemon/outputs/streamclock.py",
-            "            speed = self._speed + omega * omega * span * error\n",
-            "            speed = self._speed\n",
+            "        self._frame = expected + share * error\n        if age >= SETTLE_S:\n",
+            "        self._frame = expected\n        if age < 0:\n",
         ),
     ),
     _row(
