@@ -6,25 +6,21 @@ Samples are taken beside the tick, the profile is worked out in a thread of its 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon.acquisition.supervisor import SourceState
-from brainmusic_daemon.api import BrainmusicError, Chunk, State, StreamInfo
-from brainmusic_daemon.config import Config
+from brainmusic_daemon.api import BrainmusicError, State
 from brainmusic_daemon.features import profile_file
 from brainmusic_daemon.service import adoption, calibrate
 from brainmusic_daemon.service.breath import breath
 from brainmusic_daemon.service.command import Refused
 from brainmusic_daemon.service.guidance import Guidance, Lead, Look, Phase, ending
+from brainmusic_daemon.service.overheard import Heard, hushed, quiet, take
 from brainmusic_daemon.service.takes import Take
 
 if TYPE_CHECKING:
@@ -36,11 +32,7 @@ LOOK_S = 0.05
 TELL_S = 1.0  # how often it is told over OSC while nothing has changed
 ADDRESS = "/brainmusic/calibration"
 CUE = "/brainmusic/cue"
-_TALKATIVE = ("brainmusic_daemon.acquisition.supervisor", "brainmusic_daemon.service.session")
 _STAYS = "; everything stays as it was"
-
-
-Heard = deque[tuple[float, StreamInfo, Chunk]]  # with the session seconds at which it came
 
 
 class _Cancelled(Exception):
@@ -123,7 +115,7 @@ class Calibration:
             _log.info("calibrating %s", name)
             self._listen(lead, person)
             leave()
-            takes = {eyes: _take(heard, person, span) for eyes, span in lead.spans.items()}
+            takes = {eyes: take(heard, person, span) for eyes, span in lead.spans.items()}
             heard.clear()
             found = self._work_out(name, person, takes)
             self._end(ending(self.guidance, Phase.DONE), found)
@@ -183,8 +175,8 @@ class Calibration:
             self._tell(replace(self.guidance, progress=done / max(total, 1e-9)))
 
         self._tell(replace(self.guidance, phase=Phase.THINKING, progress=0.0))
-        config = _quiet(configuration.known_as(session.config, person, None), person)
-        with _hushed():
+        config = quiet(configuration.known_as(session.config, person, None), person)
+        with hushed():
             found = calibrate.analyse(name, config, takes, progress, breath())
         saved = profile_file.as_saved(found.profile)  # what every later start will know, to the last digit
 
@@ -224,46 +216,6 @@ class Calibration:
             self._daemon.sounding.say(ADDRESS, *message(guidance))
 
 
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep out of the log what is told, from this thread, while takes are played once more: all was said."""
-    thread = threading.get_ident()
-
-    def speaks(record: logging.LogRecord) -> bool:
-        return record.thread != thread
-
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    for logger in loggers:
-        logger.addFilter(speaks)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(speaks)
-
-
 def message(guidance: Guidance) -> tuple[str, str, float, float, float]:
     """Return the arguments of the OSC message: phase, what to do, seconds left, kept, rejected."""
     return str(guidance.phase), guidance.text, guidance.left_s, guidance.kept_s, guidance.rejected_s
-
-
-def _quiet(config: Config, person: str) -> Config:
-    """Return the configuration of one person, with mappers that nobody else plays."""
-    whose = next((configuration.of(config, one) for one in config.people if one.name == person), config)
-    plain = configuration.resolve({})
-    return replace(whose, people=(), choice=plain.choice, fallback=plain.fallback, scenes={}, outputs={})
-
-
-def _take(heard: Heard, person: str, span: tuple[float, float]) -> Take:
-    """Return what was heard of a person between two times, of the headset that came last."""
-    own = [one for one in heard if one[1].details.get("person", "") in ("", person)]
-    start, stop = span
-    inside = [(info, chunk) for came, info, chunk in own if start <= _time_of(chunk, came) < stop]
-    info = inside[-1][0] if inside else StreamInfo("", (), 1.0)
-    return Take(info, tuple(chunk for its, chunk in inside if its.channels == info.channels))
-
-
-def _time_of(chunk: Chunk, came: float) -> float:
-    """Return the time of a chunk's newest sample, as far as its source knows it."""
-    newest = float(np.max(chunk.times))
-    return newest if math.isfinite(newest) else came
