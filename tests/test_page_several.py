@@ -117,6 +117,12 @@ def test_it_says_who_is_gone_while_the_others_play(tab: Tab, playing: Daemon) ->
         tab.wait(f"{title} === 'ben: the headset is gone' && !{banner}.hidden", 60)
         assert tab.run("document.querySelector('#state').textContent") != "lost"
         assert tab.run("document.querySelectorAll('#people button')[1].dataset.state") == "lost"
+        tab.wait("document.querySelectorAll('.feature u:not([hidden])').length > 8")  # where anna stands
+        tab.run("document.querySelectorAll('#people button')[1].click()")
+        tab.wait("document.querySelectorAll('.feature u:not([hidden])').length === 0")  # ben stands nowhere
+        tab.wait("document.querySelector('#contact').textContent === 'no samples'")
     finally:
         away = False
     tab.wait(f"{banner}.hidden", 60)
+    tab.wait("document.querySelectorAll('.feature u:not([hidden])').length > 8")
+    tab.run("localStorage.removeItem('person')")

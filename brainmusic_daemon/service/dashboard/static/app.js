@@ -61,7 +61,7 @@ function update(message) {
     case "person":
       if (message.who !== persons.who) break;
       if (message.p) traces.take(message.p);
-      if (message.f) drives.own(persons.features(message.f));
+      if (message.f) drives.own(persons.states?.[persons.who] === "lost" ? new Map() : persons.features(message.f)); // gone: nobody is at 0.5
       break;
     case "shares": drives.explain(message.x); break;
     case "overview":

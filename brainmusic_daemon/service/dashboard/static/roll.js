@@ -62,9 +62,10 @@ export class Roll {
       context.setLineDash([2, 4]);
       context.beginPath(); context.moveTo(at, 0); context.lineTo(at, height); context.stroke();
       context.setLineDash([]);
-      if (at < free) continue; // a word over a word says nothing
-      context.fillText(name.replaceAll("_", " "), Math.min(at + 4, width - 64), 8);
-      free = at + 70;
+      const word = name.replaceAll("_", " "), wide = context.measureText(word).width, start = Math.min(at + 4, width - wide - 2);
+      if (start < free) continue; // a word over a word says nothing
+      context.fillText(word, start, 8);
+      free = start + wide + 6;
     }
     context.strokeStyle = colour("edge");
     context.lineWidth = 1;
