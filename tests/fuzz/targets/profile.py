@@ -61,10 +61,12 @@ def fuzz(data: bytes) -> None:
         packed.write(arrays[0])
     else:
         with zipfile.ZipFile(packed, "w") as stored:
-            for name, content in {part.partition(b"\n")[0]: part.partition(b"\n")[2] for part in arrays}.items():
-                stored.writestr(
-                    zipfile.ZipInfo(name.decode("ascii", "replace")[:20].replace("\0", "") + ".npy"), content
-                )
+            files: dict[str, bytes] = {}
+            for part in arrays:
+                name, _, content = part.partition(b"\n")
+                files[zipfile.ZipInfo(name.decode("ascii", "replace")[:20] + ".npy").filename] = content
+            for called, content in files.items():
+                stored.writestr(zipfile.ZipInfo(called), content)
     arrays_bytes = packed.getvalue()
     folder = bed.folder() / "profiles"
     folder.mkdir(exist_ok=True)
