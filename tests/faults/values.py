@@ -122,9 +122,9 @@ ROWS = (
         seconds=0.5,
         test=f"{_HERE}::test_a_constant_offset",
         without=(
-            "brainmusic_daemon/acquisition/ring.py",
-            "            offset = samples[0].astype(np.float64) if end == 0 else known",
-            "            offset = known",
+            "brainmusic_daemon/sections.py",
+            "rail_uv: float = Field(180_000.0,",
+            "rail_uv: float = Field(100_000.0,",
         ),
     ),
     _row(
@@ -145,7 +145,11 @@ ROWS = (
         message="",
         seconds=2.0,
         test=f"{_HERE}::test_mains_on_one_channel",
-        without=(_CONTACT, "step * (score[c] - weights[c])", "step * (1.0 - weights[c])"),
+        without=(
+            _CONTACT,
+            "        score[c] = 0.0 if unusable or held[c] > 0.0 else max(min(1.0, 2.0 - noise, 2.0 - hum), 0.0)",
+            "        score[c] = 0.0 if unusable else 1.0",
+        ),
     ),
     _row(
         name="mains-on-all",
