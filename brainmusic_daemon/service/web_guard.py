@@ -89,6 +89,8 @@ class Guard:
         host = headers.get(b"host", "")
         if not self._is_ours(host):
             return "host", 400, "this name is not known here; web.hosts allows further ones"
+        if not scope["query_string"].isascii():  # h11 lets none through; starlette could not say where to go instead
+            return "query", 400, "what is no ASCII has to be escaped"
         if scope["type"] == "websocket":
             origin = headers.get(b"origin")
             if origin is not None and _place(origin) != host.lower():
