@@ -111,7 +111,7 @@ def write(kept: Kept) -> None:
     """Write the file, whole or not at all.  Raises OSError."""
     file = path(kept.name)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    temporary = file.with_suffix(".tmp")  # one daemon has this name: what a kill leaves is written over by the next
     try:
         with temporary.open("w", encoding="utf-8") as out:
             json.dump(asdict(kept), out, default=str)
