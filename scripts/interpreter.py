@@ -14,11 +14,24 @@ _AGAIN = "BRAINMUSIC_SCRIPT_AGAIN"
 
 
 def suitable(script: str) -> None:
-    """Return where this Python will do; else run the script in .venv or .venv-test, made where needed, and exit."""
+    """Return where this Python will do; else become the script in .venv or .venv-test, made where needed."""
     sys.path[:0] = [str(CHECKOUT)]  # for brainmusic_daemon and for the receivers and devices of the tests
     if all(importlib.util.find_spec(name) for name in NEEDED) or _AGAIN in os.environ:
         return
-    sys.exit(subprocess.run([_other(), script, *sys.argv[1:]], env={**os.environ, _AGAIN: "1"}).returncode)
+    become([_other(), script, *sys.argv[1:]], {**os.environ, _AGAIN: "1"})
+
+
+def become(command: list[str], env: dict[str, str]) -> None:
+    """Go on as another program: never returns.
+
+    The same process where the system knows that, so that whoever ends this one ends what it runs, and nothing else
+    stays.  Windows does not: there its exit code is handed on.
+    """
+    if os.name == "posix":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(command[0], command, env)
+    sys.exit(subprocess.run(command, env=env).returncode)
 
 
 def _other() -> str:

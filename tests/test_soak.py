@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +75,39 @@ def test_each_judge_of_a_day_knows_a_bad_one(short: dict[str, Any], name: str, v
 def test_hours_are_compared_where_there_are_some(short: dict[str, Any]) -> None:
     later = [[power + 0.02 for power in hour] for hour in short["raw"]]  # 5 %
     assert "alpha of the same minute" in wrong({**short, "hours": 24.0, "raw": [*short["raw"][:-1], later[1]]})
+
+
+# --- leaving ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not go on as another program")
+def test_another_python_takes_the_place_of_the_first() -> None:
+    code = "import interpreter, os, sys; interpreter.become([sys.executable, '-c', {!r}], dict(os.environ))"
+    code = code.format("import os; print(os.getpid()); raise SystemExit(3)")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=CHECKOUT / "scripts", stdout=subprocess.PIPE, text=True
+    )
+    assert process.communicate(timeout=60)[0] == f"{process.pid}\n" and process.returncode == 3
+
+
+@pytest.mark.skipif(not Path(f"/proc/{os.getpid()}/task").exists(), reason="only Linux tells whose children are whose")
+def test_a_soak_that_is_told_to_end_leaves_nobody_behind() -> None:
+    soak = subprocess.Popen(
+        [sys.executable, CHECKOUT / "scripts" / "soak", "--minutes", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    started = Path(f"/proc/{soak.pid}/task/{soak.pid}/children")
+    try:
+        limit = time.monotonic() + 60
+        while not (children := started.read_text().split()) and time.monotonic() < limit:
+            time.sleep(0.02)
+        assert len(children) == 1 and (Path("/proc") / children[0]).exists()
+        soak.send_signal(signal.SIGTERM)
+        said = soak.communicate(timeout=60)
+    finally:
+        soak.kill()
+    assert soak.returncode == 128 + signal.SIGTERM and "ended before its time" in said[1]
+    assert not (Path("/proc") / children[0]).exists()
 
 
 # --- what both stand on -----------------------------------------------------------------------------------------------

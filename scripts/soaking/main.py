@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,9 +26,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="everything, for machines")
     parser.add_argument("--strict", action="store_true", help="a machine that was too slow is a failure too")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
     begun = time.monotonic()
     found: dict[str, list[Verdict]] = {}
-    day = _start_day(options.virtual_hours) if options.virtual_hours else None
+    day = _start_day(options.virtual_hours, beside=bool(options.minutes)) if options.virtual_hours else None
     try:
         if options.minutes:
             if part := wall.missing():
@@ -53,6 +55,13 @@ def main() -> None:
     sys.exit(1 if wrong else 0)
 
 
+def _end(number: int, _: object) -> None:
+    """Leave as after an error, so that what was started is ended too; asked twice, go on with that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say("ended before its time")
+    sys.exit(128 + number)
+
+
 def _optional() -> bool:
     """Return whether a part may be missing: not where CI asks for all."""
     return os.environ.get("BRAINMUSIC_REQUIRE_PARTS") != "1"
@@ -70,11 +79,11 @@ def _told(what: str) -> object:
     return tell
 
 
-def _start_day(hours: float) -> subprocess.Popen[str]:
-    """Play the day in a process of its own, which gives way to the one on the wall clock."""
+def _start_day(hours: float, *, beside: bool) -> subprocess.Popen[str]:
+    """Play the day in a process of its own, which gives way to the one on the wall clock where it is `beside` it."""
     here = Path(__file__).resolve().parents[1]
     path = os.pathsep.join([str(here), str(here.parent)])
-    nice = ["nice", "-n", "19"] if os.name == "posix" else []
+    nice = ["nice", "-n", "19"] if beside and os.name == "posix" else []
     command = [*nice, sys.executable, "-m", "soaking.virtual", f"{hours:g}"]
     out = subprocess.PIPE
     return subprocess.Popen(command, stdout=out, text=True, env={**os.environ, "PYTHONPATH": path})
