@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz import __main__ as command
 from tests.fuzz import bed
 from tests.fuzz.bed import Target
 
@@ -60,6 +61,29 @@ def test_a_target_that_fails_or_hangs_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("brainmusic_daemon.tomlfile.ConfigError", RuntimeError)
     with pytest.raises(RuntimeError):
         made.fuzz(b"a = ")
+
+
+def test_a_finding_of_an_earlier_run_is_one_until_it_is_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, mended = tmp_path / "found", tmp_path / "mended"
+    found.mkdir()
+    for name in ("KeyError-1", "KeyError-1.txt", "Slow-2", "Slow-2.txt"):
+        (found / name).write_text(name)
+    assert command.standing(found, mended, lambda path: path.name == "Slow-2") == (found / "Slow-2",)
+    assert command.inputs(found) == (found / "Slow-2",) and [*mended.iterdir()] == [mended / "KeyError-1"]
+    assert capsys.readouterr().out == f"mended: {mended / 'KeyError-1'}\n"
+
+
+def test_an_input_is_tried_again_in_a_process_of_its_own(tmp_path: Path) -> None:
+    fine = tmp_path / "fine"
+    fine.write_bytes(b"a = 1")
+    assert not command.reproduces("toml", fine)
+    assert command.reproduces("toml", tmp_path)  # no file: the process ends with an error, as with a finding
+
+
+def test_every_target_says_what_it_feeds_without_being_imported() -> None:
+    assert all(bed.about(name).endswith(".") for name in bed.names())
 
 
 def test_the_corpus_stays_small() -> None:

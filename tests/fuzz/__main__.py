@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ RUNS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one target."""
+    """What came of one target; `findings` are all that fail today, whichever run came upon them."""
 
     name: str
     runs: int
@@ -62,7 +63,7 @@ def main() -> int:
     chosen = bed.names() if asked.all else asked.targets
     if asked.list or not chosen:
         for name in bed.names():
-            print(f"{name:<16} {bed.target(name).about}")
+            print(f"{name:<16} {bed.about(name)}")
         return 0
     outcomes = [fuzzed(name, asked) for name in chosen]
     print("\n| target | executions | seconds | a second | edges | findings |\n|---|---|---|---|---|---|")
@@ -70,7 +71,8 @@ def main() -> int:
     print(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for outcome in outcomes:
         for path in outcome.findings:
-            print(f"found: {path}\n  again: scripts/fuzz {outcome.name} --again {path}")
+            again = f"\n  again: scripts/fuzz {outcome.name} --again {path}" if path.suffix != ".txt" else ""
+            print(f"found: {path}{again}")
     return int(any(outcome.findings for outcome in outcomes))
 
 
@@ -83,7 +85,7 @@ def fuzzed(name: str, asked: argparse.Namespace) -> Outcome:
     target = bed.target(name)
     words = folder / "words.dict"
     words.write_text("".join(f'"{_quoted(word)}"\n' for word in target.words if word), encoding="ascii")
-    before = {*found.iterdir()}
+    known = standing(found, folder / "mended", lambda path: reproduces(name, path))
     options = [
         f"-runs={asked.runs}",
         f"-max_total_time={int(asked.seconds)}",
@@ -111,11 +113,39 @@ def fuzzed(name: str, asked: argparse.Namespace) -> Outcome:
     seconds = time.monotonic() - began
     figures = FIGURES.findall(log.read_text(encoding="utf-8", errors="replace"))
     runs, edges, _ = figures[-1] if figures else (0, 0, 0)
-    findings = tuple(path for path in sorted(found.iterdir()) if path not in before and path.suffix != ".txt")
-    if code and not findings:
-        findings = (log,)
-    print(f"{name}: {int(runs):,} executions in {seconds:.0f} s, {edges} edges, {len(findings)} findings", flush=True)
+    findings = inputs(found)
+    if code and len(findings) == len(known):  # it ended, and left nothing that says why
+        findings = (*findings, log)
+    said = f"{len(findings)} findings, {len(known)} of them known"
+    print(f"{name}: {int(runs):,} executions in {seconds:.0f} s, {edges} edges, {said}", flush=True)
     return Outcome(name, int(runs), seconds, int(edges), findings)
+
+
+def inputs(found: Path) -> tuple[Path, ...]:
+    """Return what is kept of the places that fail, by name; a traceback lies beside each."""
+    return tuple(path for path in sorted(found.iterdir()) if path.suffix != ".txt")
+
+
+def standing(found: Path, mended: Path, fails: Callable[[Path], bool]) -> tuple[Path, ...]:
+    """Try what earlier runs found: return what still fails; what does no more is told, and set aside in `mended`."""
+    still = []
+    for path in inputs(found):
+        if fails(path):
+            still.append(path)
+            continue
+        mended.mkdir(exist_ok=True)
+        path.with_suffix(".txt").unlink(missing_ok=True)
+        print(f"mended: {path.replace(mended / path.name)}", flush=True)
+    return tuple(still)
+
+
+def reproduces(name: str, path: Path) -> bool:
+    """Say whether an input still fails, in a process of its own, which it may end, or hold for ever."""
+    command = [sys.executable, "-m", "tests.fuzz", name, "--again", str(path)]
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0
+    except subprocess.TimeoutExpired:
+        return True
 
 
 def _quoted(word: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import sys
@@ -23,6 +24,7 @@ def main(name: str, found: Path, options: list[str]) -> None:
         for data in target.corpus():  # what is imported on first use is instrumented too
             keep(target.timed, data, found)
     logging.disable(logging.CRITICAL)
+    gc.freeze()  # what was imported is not looked through again and again
     atheris.Setup([sys.argv[0], *options], lambda data: keep(target.timed, data, found))
     atheris.Fuzz()
 
