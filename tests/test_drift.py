@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -220,26 +223,15 @@ def test_time_tags_outlive_the_end_of_the_ntp_era() -> None:
 # --- a real card ------------------------------------------------------------------------------------------------------
 
 
+FAST = round(RATE * 1.001)  # 1000 ppm, so that 16 s show it
+
+
 @pytest.fixture
-def fast_card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
-    """A real device that asks for 48,048 frames a second where 48,000 are believed: 1000 ppm, so that 16 s show it."""
-    from brainmusic_daemon.outputs import portaudio
-
-    off_rate = round(RATE * 1.001)
-    server, real = Pulse(off_rate), portaudio.Stream
-
-    def stream(library: Any, index: int, name: str, engine: Engine, frames: int, latency: str) -> Any:
-        engine.samplerate = float(off_rate)
-        try:
-            return real(library, index, name, engine, frames, latency)
-        finally:
-            engine.samplerate = float(RATE)
-
+def fast_card() -> Iterator[Pulse]:
+    """A real device that asks for 48,048 frames a second where 48,000 are believed."""
+    server = Pulse(FAST)
     try:
         server.start()
-        for name in ("PULSE_SERVER", "XDG_RUNTIME_DIR"):
-            monkeypatch.setenv(name, server.env[name])
-        monkeypatch.setattr(portaudio, "Stream", stream)
         yield server
     finally:
         server.close()
@@ -254,25 +246,43 @@ def silence(time: float, notes: tuple[Note, ...]) -> Frame:
     return Frame(time, round(time / TICK), features, controls, notes, Drone(110.0, 0, 0.0, 0.0, 1.0))
 
 
-def shift(card: Pulse, seconds: float, spacing: float = 0.25) -> float:
-    """Play notes at an even spacing; return by how many seconds the last ones come later than the first ones."""
+def play(seconds: float, spacing: float) -> None:
+    """Play notes at an even spacing, in a process of its own: where PortAudio has met no other card, and no JACK."""
+    from brainmusic_daemon.outputs import portaudio
+
+    real = portaudio.Stream
+
+    def stream(library: Any, index: int, name: str, engine: Engine, frames: int, latency: str) -> Any:
+        engine.samplerate = float(FAST)
+        try:
+            return real(library, index, name, engine, frames, latency)
+        finally:
+            engine.samplerate = float(RATE)
+
+    portaudio.Stream = stream  # type: ignore[assignment,misc]
     clock, audio = WallClock(), Audio(device="pulse", frames=BLOCK)
     audio.open(clock, StreamInfo("", (), 0.0))
     try:
-        with card.capture() as file:
-            due = (clock.now() // spacing + 4) * spacing
-            end, number = due + seconds, math.ceil(clock.now() / TICK)
-            while number * TICK < end:
-                clock.wait_until(number * TICK)
-                notes: tuple[Note, ...] = ()
-                if (number + 2) * TICK >= due:
-                    notes = (Note(due, 81.0, 1.0, 0.03, attack=0.004, decay=0.02, release=0.01),)
-                    due += spacing
-                audio.send(silence(number * TICK, notes))
-                number += 1
+        due = (clock.now() // spacing + 4) * spacing
+        end, number = due + seconds, math.ceil(clock.now() / TICK)
+        while number * TICK < end:
+            clock.wait_until(number * TICK)
+            notes: tuple[Note, ...] = ()
+            if (number + 2) * TICK >= due:
+                notes = (Note(due, 81.0, 1.0, 0.03, attack=0.004, decay=0.02, release=0.01),)
+                due += spacing
+            audio.send(silence(number * TICK, notes))
+            number += 1
         assert audio.counters()["notes_lost"] == audio.counters()["controls_lost"] == 0
     finally:
         audio.close()
+
+
+def shift(card: Pulse, seconds: float, spacing: float = 0.25) -> float:
+    """Have notes played at an even spacing; return by how many seconds the last ones come later than the first ones."""
+    code = f"from tests import test_drift; test_drift.play({seconds}, {spacing})"
+    with card.capture() as file:
+        subprocess.run([sys.executable, "-c", code], env=card.env, cwd=Path(__file__).parents[1], check=True)
     sound = np.abs(card.sound(file)).max(axis=1)
     loud = np.flatnonzero(sound > 0.25 * np.percentile(sound, 99.5))
     onsets = loud[np.concatenate([[True], np.diff(loud) > 0.1 * card.samplerate])] / card.samplerate
