@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError, Mapper
+from brainmusic_daemon.there import is_file
 
 if TYPE_CHECKING:
     from brainmusic_daemon.mapping.adjust import Adjustments
@@ -69,7 +70,7 @@ def located(table: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
             return [look(key, part) for part in value] if any(isinstance(part, Mapping) for part in value) else value
         if key in FILES and isinstance(value, str) and value and folder is not None:
             found = folder / Path(value).expanduser()
-            return str(found) if found.is_file() or (key == "encoder" and found.is_dir()) else value
+            return str(found) if is_file(found) or (key == "encoder" and found.is_dir()) else value
         return value
 
     return {key: look(key, value) for key, value in table.items()}
@@ -99,12 +100,12 @@ def read(text: str, folder: Path | None = None) -> tuple[str, Mapping[str, Any],
     from brainmusic_daemon import config as configuration
 
     path = Path(text).expanduser()
-    if folder is not None and not path.is_file() and (folder / path).is_file():
+    if folder is not None and not is_file(path) and is_file(folder / path):
         path = folder / path
     suffix = path.suffix.lower()
-    if suffix == ".toml" or (not suffix and not path.is_file()):
+    if suffix == ".toml" or (not suffix and not is_file(path)):
         try:  # a configuration first: most kinds of mappers have one of the same name that says more
-            located_at = configuration.locate(path if path.is_file() else text)
+            located_at = configuration.locate(path if is_file(path) else text)
         except ConfigError:
             if text in registry.names("mapper"):
                 return text, {"kind": text}, folder
@@ -116,7 +117,7 @@ def read(text: str, folder: Path | None = None) -> tuple[str, Mapping[str, Any],
         tables = configuration.parse(located_at)
         table = tables.get("mapper", {})
         return located_at.stem, table if isinstance(table, Mapping) else {}, located_at.parent
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(f"there is no file '{text}'")
     absolute = str(path.resolve())
     if suffix == ".py":

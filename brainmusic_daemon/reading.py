@@ -12,6 +12,7 @@ from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.people import Person
 from brainmusic_daemon.sections import FeaturesConfig, SceneConfig, Section
+from brainmusic_daemon.there import is_file
 
 if TYPE_CHECKING:
     from brainmusic_daemon.choice import Choice
@@ -144,7 +145,7 @@ def mapper(where: str, table: Any, origin: str, problems: Problems) -> Choice | 
 def beside(name: str, folder: Path | None) -> str:
     """Return the file of this name in the configuration's folder where it lies there, else `name`."""
     found = folder / Path(name).expanduser() if folder is not None else None
-    return str(found) if found is not None and found.is_file() else name
+    return str(found) if found is not None and is_file(found) else name
 
 
 def scenes(table: Any, origin: str, problems: Problems) -> dict[str, SceneConfig]:

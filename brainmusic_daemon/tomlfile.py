@@ -8,6 +8,7 @@ from typing import Any
 
 from brainmusic_daemon import people
 from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.there import is_file
 
 
 def folder() -> Path:
@@ -22,9 +23,9 @@ def locate(file: str | Path | None) -> Path:
         return folder() / "default.toml"
     path = Path(file).expanduser()
     bundled = folder() / f"{file}.toml"
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.parent == Path() and bundled.is_file():
+    if path.parent == Path() and is_file(bundled):
         return bundled
     known = [found.stem for found in folder().glob("*.toml")]
     raise ConfigError(

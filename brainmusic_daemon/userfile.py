@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.there import is_file
 
 _KEPT = 8  # newest modules: objects of older ones live on by themselves
 
@@ -21,7 +22,7 @@ def load(kind: str, path: Path) -> type[Any]:
     is run because it was named.
     """
     path = path.expanduser().resolve()
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(f"there is no file '{path}'")
     name = f"brainmusic_user_{path.stem}_{time.monotonic_ns()}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))

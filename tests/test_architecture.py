@@ -22,8 +22,9 @@ MAY_KNOW = {
     "api": set(),
     "clock": set(),
     "jit": set(),
+    "there": set(),
 }
-COMMON = {"api", "clock", "registry", "jit"}
+COMMON = {"api", "clock", "registry", "jit", "there"}
 
 # library → the only rooms or modules that import it
 BELONGS = {

@@ -22,6 +22,7 @@ import platformdirs
 
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.features.profile import Ability, Profile, Ranges
+from brainmusic_daemon.there import is_file
 
 VERSION = 1
 EARLIER = "earlier"  # the folder of profiles that were replaced
@@ -92,7 +93,7 @@ def _packed(profile: Profile) -> bytes:
 
 def _keep_aside(files: Sequence[Path]) -> None:
     """Copy a profile that is about to be replaced to the folder `earlier`; of many the oldest are given up."""
-    if not all(file.is_file() for file in files):
+    if not all(is_file(file) for file in files):
         return
     aside = files[0].parent / EARLIER
     aside.mkdir(exist_ok=True)
@@ -116,7 +117,7 @@ def load(name: str) -> Profile:
     check_name(name)
     path = folder() / f"{name}.toml"
     again = f"make it anew with: brainmusic calibrate {name}"
-    if not path.is_file():
+    if not is_file(path):
         there = f"there are {', '.join(known())}" if known() else "there is none yet"
         raise ConfigError(
             f"there is no profile '{name}' in {path.parent} ({there}); make it with: brainmusic calibrate {name}"

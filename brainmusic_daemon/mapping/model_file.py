@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.mapping.model import Array, Model, Span
+from brainmusic_daemon.there import is_file
 
 __all__ = ["Model", "Span", "load", "save"]
 
@@ -115,7 +116,7 @@ def load(path: str | Path) -> Model:
     """Read a model; nothing in the file is run.  Raises ConfigError with one line that says what to do."""
     path = Path(path).expanduser()
     try:
-        if not path.is_file():
+        if not is_file(path):
             raise ConfigError(f"there is no model '{path}'; {AGAIN}")
         size = path.stat().st_size
         if size > MAX_BYTES:

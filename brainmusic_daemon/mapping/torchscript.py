@@ -19,6 +19,7 @@ import numpy as np
 
 from brainmusic_daemon.api import ConfigError, FloatArray
 from brainmusic_daemon.mapping.model import Model
+from brainmusic_daemon.there import is_file
 
 MAX_BYTES = 256 << 20
 _WARM_UP = 20  # TorchScript specialises on what it sees in its first calls
@@ -32,7 +33,7 @@ _EXPORT = "export it with torch.jit.script(module).save(FILE)"
 def check(path: Path) -> None:
     """Look at the file from outside, without torch.  Raises ConfigError."""
     try:
-        if not path.is_file():
+        if not is_file(path):
             raise ConfigError(f"there is no model '{path}'")
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -126,7 +127,7 @@ def _preload() -> None:
         return
     for suffix in ("so", "dylib"):
         library = Path(found.origin).parent / "lib" / f"libtorch_cpu.{suffix}"
-        if library.is_file():
+        if is_file(library):
             dlopen = ctypes.CDLL(None).dlopen  # CDLL(library) would hold the interpreter as well
             dlopen.argtypes, dlopen.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
             dlopen(os.fsencode(library), os.RTLD_NOW)

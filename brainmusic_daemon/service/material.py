@@ -17,6 +17,7 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.learning import dataset, recorded, tables
 from brainmusic_daemon.learning.group import Group
 from brainmusic_daemon.service.listening import listen
+from brainmusic_daemon.there import is_file
 
 Progress = Callable[[float, float], None]
 
@@ -52,7 +53,7 @@ def parse(text: str) -> Item:
     named = re.match(r"(\w[\w-]+):(.+)", text)  # two letters at least: C:\… is a drive
     if named and not path.exists():
         person, path = named.group(1), Path(named.group(2)).expanduser()
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(f"there is no file '{path}'")
     return Item(path, targets, person)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.command import Command, Kind, Refused, Value
+from brainmusic_daemon.there import is_file
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
 DEVICES = frozenset(  # files of Windows that are none, in every folder and with every suffix
@@ -37,6 +38,6 @@ def _placed(config: Config, command: str, name: str) -> str:
             raise Refused(f"'{name}': a {what}'s name ends in {suffix}")
         if file.exists() and str(file) != config.origin:
             raise Refused(f"'{name}' is there already, and over the network nothing is written over")
-    elif not file.is_file():
+    elif not is_file(file):
         raise Refused(f"there is no '{name}' in the configuration's folder")
     return str(file)

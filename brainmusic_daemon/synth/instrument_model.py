@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.there import is_file
 
 Array = npt.NDArray[np.float64]
 
@@ -97,7 +98,7 @@ def _open(path: Path) -> Any:
         raise ConfigError(
             "instrument = \"torchscript\" needs PyTorch: pip install 'brainmusic-daemon[neural]'"
         ) from error
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(f"there is no model '{path}'")
     try:
         with warnings.catch_warnings():  # the format is that of all exports there are, whatever torch thinks of it
