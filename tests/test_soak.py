@@ -72,6 +72,10 @@ def test_each_judge_of_a_day_knows_a_bad_one(short: dict[str, Any], name: str, v
     assert wrong({**short, name: value}) == [what]
 
 
+def test_a_headset_that_never_went_away_proves_nothing(short: dict[str, Any]) -> None:
+    assert wrong({**short, "hours": 0.5}) == ["headset gone and back"]
+
+
 def test_hours_are_compared_where_there_are_some(short: dict[str, Any]) -> None:
     later = [[power + 0.02 for power in hour] for hour in short["raw"]]  # 5 %
     assert "alpha of the same minute" in wrong({**short, "hours": 24.0, "raw": [*short["raw"][:-1], later[1]]})
@@ -129,7 +133,13 @@ def test_flat_memory_is_told_from_a_leak_beside_what_comes_and_goes() -> None:
     assert [each.met for each in measure.memory(held(3e6), 300.0)] == [False, False]
     rise, middle = measure.growth(range(600), (each.own for each in held(3e6)))
     assert rise == pytest.approx(3e6, rel=0.15) and middle == pytest.approx(201e6, rel=0.02)
-    assert [each.met for each in measure.memory(held(3e6, seconds=30.0), 300.0)] == [True, True]  # too short to tell
+    assert [each.met for each in measure.memory(held(3e6, seconds=90.0), 300.0)] == [True, True]  # too short to tell
+
+
+def test_a_handful_of_looks_is_not_judged() -> None:
+    few = measure.memory(held(30e6, seconds=5.0), 300.0)
+    assert all(each.met and "too short to judge" in each.measured for each in few)
+    assert not any("too short" in each.measured for each in measure.memory(held(30e6, seconds=70.0), 300.0))
 
 
 def test_a_thread_left_behind_now_and_then_is_a_leak() -> None:
@@ -232,5 +242,7 @@ def test_each_judge_of_an_evening_knows_a_bad_one() -> None:
         (replace(fine, status=status), "missed ticks"),
     ):
         assert what in failures(changed), what
+    never = SimpleNamespace(done=fine.busy.done, failed=Counter[str](), births=0, refused=0)
+    assert failures(replace(fine, busy=never)) == ["headset gone and back"]  # type: ignore[arg-type]
     missed = told.failed(evening.judge(replace(fine, status=status)), strict=False)
     assert missed == []  # a machine that is busy with other things makes no daemon wrong

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TICK = 0.02
 WARM_S = 270.0  # or a third of the whole: by then all is loaded, and the three minutes that are remembered are full
 LONG_S = 240.0
+BRIEF_S = 60.0  # in less there may be no time to go away and come back
 ASKED_MISSED = 1e-5
 _BLOCK_MS = 5.4  # of the sound
 
@@ -43,7 +44,12 @@ def _behaved(found: Evening) -> list[Verdict]:
     return [
         Verdict("requests: swaps, scenes, page, metrics …", "all answered", said, not busy.failed),
         Verdict(
-            "headset gone and back", "each time", f"{reborn:g} times, sent away {busy.births}", reborn >= busy.births
+            "headset gone and back",
+            "each time",
+            f"{reborn:g} times, sent away {busy.births}"
+            if busy.births
+            else "too short to judge: it was never sent away",
+            reborn >= busy.births and (busy.births > 0 or found.seconds < BRIEF_S),
         ),
         Verdict(
             "ticks that raised, tracebacks, errors in the log",

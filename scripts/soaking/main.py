@@ -26,11 +26,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="everything, for machines")
     parser.add_argument("--strict", action="store_true", help="a machine that was too slow is a failure too")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, _end)
+    early: list[int] = []  # a signal that comes while the day is being started must not leave it alone
+    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     begun = time.monotonic()
     found: dict[str, list[Verdict]] = {}
     day = _start_day(options.virtual_hours, beside=bool(options.minutes)) if options.virtual_hours else None
     try:
+        signal.signal(signal.SIGTERM, _end)
+        if early:
+            _end(early[0], None)
         if options.minutes:
             if part := wall.missing():
                 say(f"no soak on the wall clock: needs {part}")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+FEWEST = 60  # looks that say anything about growth
 SLACK_BYTES = 1_000_000  # a heap of a hundred megabytes moves by so much without any leak
 
 
@@ -75,7 +76,8 @@ def growth(times: Iterable[float], values: Iterable[float]) -> tuple[float, floa
 def memory(looks: list[Look], long_s: float = 0.0) -> list[Verdict]:
     """Judge whether memory is flat: resident, and the process's own.
 
-    Shorter than `long_s` a series says little, as it is still warming up: then 5 % are let pass.
+    Shorter than `long_s` a series says little, as it is still warming up: then 5 % are let pass.  Of fewer than FEWEST
+    looks it says nothing, and is not judged.
     """
     found = []
     share = 0.01 if looks and looks[-1].time - looks[0].time >= long_s else 0.05
@@ -83,8 +85,11 @@ def memory(looks: list[Look], long_s: float = 0.0) -> list[Verdict]:
         values = [getattr(each, name) for each in looks]
         rise, middle = growth((each.time for each in looks), values)
         percent = 100 * rise / middle if middle else 0.0
-        met = rise <= max(share * middle, SLACK_BYTES)
+        few = len(looks) < FEWEST
+        met = few or rise <= max(share * middle, SLACK_BYTES)
         said = f"{middle / 1e6:.1f} MB, {rise / 1e6:+.2f} MB ({percent:+.2f} %) over {len(looks)} looks"
+        if few:
+            said = f"{middle / 1e6:.1f} MB; too short to judge: {len(looks)} looks of {FEWEST}"
         found.append(
             Verdict(
                 text,

@@ -16,6 +16,7 @@ from tests.fuzz import bed
 
 FIGURES = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)")
 RUNS = 1_000_000
+HEAD = "| target | executions | seconds | a second of the processor | minutes to a million | edges | findings |"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,17 @@ class Outcome:
     name: str
     runs: int
     seconds: float
+    worked: float  # seconds of the processor: speeds are told by these, whatever else the machine does
     edges: int
     findings: tuple[Path, ...]
 
     @property
     def row(self) -> str:
-        rate = self.runs / self.seconds if self.seconds > 0 else 0.0
+        rate = self.runs / self.worked if self.worked > 0 else 0.0
+        million = RUNS / rate / 60 if rate else 0.0
         found = len(self.findings) or "none"
-        return f"| `{self.name}` | {self.runs:,} | {self.seconds:,.0f} | {rate:,.0f} | {self.edges:,} | {found} |"
+        speed = f"{rate:,.0f} | {million:.1f}"
+        return f"| `{self.name}` | {self.runs:,} | {self.seconds:,.0f} | {speed} | {self.edges:,} | {found} |"
 
 
 def main() -> int:
@@ -66,7 +70,7 @@ def main() -> int:
             print(f"{name:<16} {bed.about(name)}")
         return 0
     outcomes = [fuzzed(name, asked) for name in chosen]
-    print("\n| target | executions | seconds | a second | edges | findings |\n|---|---|---|---|---|---|")
+    print(f"\\n{HEAD}\\n{'|---' * (HEAD.count('|') - 1)}|")
     print("\n".join(outcome.row for outcome in outcomes))
     print(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for outcome in outcomes:
@@ -107,10 +111,10 @@ def fuzzed(name: str, asked: argparse.Namespace) -> Outcome:
         str(grown),
         str(bed.CORPUS / name),
     ]
-    log, began = folder / "log.txt", time.monotonic()
+    log, began, before = folder / "log.txt", time.monotonic(), _worked()
     with log.open("w", encoding="utf-8") as out:
         code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
-    seconds = time.monotonic() - began
+    seconds, worked = time.monotonic() - began, _worked() - before
     figures = FIGURES.findall(log.read_text(encoding="utf-8", errors="replace"))
     runs, edges, _ = figures[-1] if figures else (0, 0, 0)
     findings = inputs(found)
@@ -118,7 +122,13 @@ def fuzzed(name: str, asked: argparse.Namespace) -> Outcome:
         findings = (*findings, log)
     said = f"{len(findings)} findings, {len(known)} of them known"
     print(f"{name}: {int(runs):,} executions in {seconds:.0f} s, {edges} edges, {said}", flush=True)
-    return Outcome(name, int(runs), seconds, int(edges), findings)
+    return Outcome(name, int(runs), seconds, worked, int(edges), findings)
+
+
+def _worked() -> float:
+    """Return for how long the processes that have ended kept a processor, s."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def inputs(found: Path) -> tuple[Path, ...]:
