@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,20 @@ settings.register_profile(
     "brainmusic", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("brainmusic")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take another order of the files: what stands on what ran before it shows then."""
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="the files in another order, the same for a seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle whole files: what a file sets up once is still set up once."""
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        files = sorted({str(item.path) for item in items})
+        random.Random(seed).shuffle(files)
+        items.sort(key=lambda item: files.index(str(item.path)))
 
 
 @pytest.fixture(autouse=True)
