@@ -210,7 +210,7 @@ ROWS = (
         test="tests/test_memory.py::test_a_write_that_fails_leaves_the_old_file",
         without=(
             "brainmusic_daemon/service/kept.py",
-            'temporary = file.with_suffix(f".{os.getpid()}.tmp")',
+            'temporary = file.with_suffix(".tmp")',
             "temporary = file",
         ),
     ),
