@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ STOP = {
 }
 EVERY = "every"
 SECONDS = 0.5  # that each runs for
-LONG_S = 30.0  # those that end before
+LONG_S = 60.0  # those that end before
+RECORDED = 60_000  # bytes, of what a kill at a rung of the stop must leave: some flushes of all streams
 SIDE_BY_SIDE = 4
 
 
@@ -72,6 +74,13 @@ def hit(rung: str, number: signal.Signals) -> None:
     setattr(owner, method, climbed)
 
 
+def stop_when_recorded(file: Path) -> None:
+    """Begin the stop as soon as there is something to lose, however slow the machine is."""
+    while not (file.exists() and file.stat().st_size > RECORDED):
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def child(folder: Path, rung: str, number: signal.Signals, place: int) -> None:
     """Be the program; does not return."""
     from brainmusic_daemon import cli
@@ -85,13 +94,12 @@ def child(folder: Path, rung: str, number: signal.Signals, place: int) -> None:
         hit(one, number)
     settings = ["output.audio.enabled=false", "web.port=0", "control.osc_port=0", f"session.name=rung-{place}"]
     settings += ["session.status=false", 'output.osc.targets=["127.0.0.1:9"]', "control.explain_hz=0"]
-    sys.argv = [
-        "brainmusic",
-        "record",
-        str(folder / f"{place}.xdf"),
-        "--for",
-        str(LONG_S if rung in START else SECONDS),
-    ]
+    file = folder / f"{place}.xdf"
+    killed_late = number == signal.SIGKILL and rung in STOP
+    if killed_late:
+        threading.Thread(target=stop_when_recorded, args=(file,), daemon=True).start()
+    seconds = LONG_S if rung in START or killed_late else SECONDS
+    sys.argv = ["brainmusic", "record", str(file), "--for", str(seconds)]
     sys.argv += [part for setting in settings for part in ("--set", setting)]
     code = 70  # neither is left by an exception
     try:
