@@ -49,7 +49,7 @@ def brainmusic(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     log = logging.getLogger("brainmusic_daemon")
     before = log.handlers[:], log.level, log.propagate, sys.getswitchinterval()
 
-    def call(*arguments: str, within: float = 20.0) -> Outcome:
+    def call(*arguments: str, within: float = 120.0) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["brainmusic", *arguments])
         begun = time.monotonic()
         code = cli._command()
