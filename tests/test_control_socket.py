@@ -21,6 +21,7 @@ from brainmusic_daemon.service import client, control_socket, run_file
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.run_file import Run
 from tests import daemons
+from tests.receivers import wait_for
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,11 +114,15 @@ def test_slow_clients_hold_nobody_up(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_more_clients_than_places_are_turned_away_and_the_next_one_is_served(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    running: Daemon, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_socket, "PATIENCE_S", 0.5)
-    crowd = [connected(run) for _ in range(3 * control_socket.MOST_CLIENTS)]
+    monkeypatch.setattr(control_socket, "PATIENCE_S", 3.0)
+    places, before = control_socket.MOST_CLIENTS, running.socket.turned_away
+    crowd = [connected(run) for _ in range(3 * places)]
     begun = time.monotonic()
+    wait_for(lambda: running.socket.turned_away - before >= places, 30, "for those without a place")
+    busy = client.ask(run, "ping", ())
+    assert (busy.reason, busy.text) == ("busy", "too many programs ask at once")
     while not client.ask(run, "ping", ()).ok:  # told to be busy, so not taken for gone
         assert client.is_alive(run) and time.monotonic() - begun < 30
     for connection in crowd:
@@ -158,6 +163,7 @@ def test_a_daemon_that_hangs_still_runs(run: Run) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": 5}', '{"name": "broken", "pid": 1}'])
 def test_a_broken_run_file_is_none(text: str) -> None:
     file = run_file.path("broken")
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     assert run_file.read("broken") is None and run_file.being_written("broken")
     os.utime(file, (0, 0))
