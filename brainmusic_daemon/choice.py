@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError, Mapper
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import is_file, is_folder
 
 if TYPE_CHECKING:
     from brainmusic_daemon.mapping.adjust import Adjustments
@@ -70,7 +70,7 @@ def located(table: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
             return [look(key, part) for part in value] if any(isinstance(part, Mapping) for part in value) else value
         if key in FILES and isinstance(value, str) and value and folder is not None:
             found = folder / Path(value).expanduser()
-            return str(found) if is_file(found) or (key == "encoder" and found.is_dir()) else value
+            return str(found) if is_file(found) or (key == "encoder" and is_folder(found)) else value
         return value
 
     return {key: look(key, value) for key, value in table.items()}

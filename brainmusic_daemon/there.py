@@ -1,4 +1,8 @@
-"""A path that somebody wrote in; whether there is such a file, out."""
+"""A path that somebody wrote in; whether there is such a file, out.
+
+No name is too long for that, or too odd: then there is none.  (`Path.exists` and its like raise OSError for a name of
+more than 255 bytes.)
+"""
 
 from __future__ import annotations
 
@@ -7,5 +11,15 @@ from pathlib import Path
 
 
 def is_file(path: Path) -> bool:
-    """Say whether it names a file; no name is too long for that, or too odd: then there is none."""
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises OSError for a name of more than 255 bytes
+    """Say whether it names a file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether it names a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: Path) -> bool:
+    """Say whether it names anything at all."""
+    return os.path.exists(path)  # noqa: PTH110

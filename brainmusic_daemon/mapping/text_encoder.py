@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from brainmusic_daemon.api import ConfigError, FloatArray
+from brainmusic_daemon.there import is_file, is_folder
 
 CLAP = ("clap", "clap_text_model")
 _BATCH = 16
@@ -22,12 +23,12 @@ _BATCH = 16
 def check(folder: Path) -> Path:
     """Return the folder, found to be a model's.  Raises ConfigError."""
     folder = folder.expanduser()
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ConfigError(
             f"encoder: there is no folder '{folder}'; download a text encoder first (docs/mapping.md), "
             "nothing is downloaded while playing"
         )
-    if not (folder / "config.json").is_file():
+    if not is_file(folder / "config.json"):
         raise ConfigError(f"encoder: '{folder}' has no config.json: it is no folder of a transformers model")
     if not [*folder.glob("*.safetensors")]:
         raise ConfigError(f"encoder: '{folder}' has no weights in safetensors (other formats may hold code)")

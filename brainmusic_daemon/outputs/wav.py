@@ -24,6 +24,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.lasting import put_back
 from brainmusic_daemon.synth import timbre_space
 from brainmusic_daemon.synth.instrument_model import check, load
+from brainmusic_daemon.there import is_folder
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
@@ -91,7 +92,7 @@ class Wav:
         except OSError as error:
             raise OutputLost("cannot write sound files: libsndfile is missing (pip install soundfile)") from error
         warm_up(_log.info)
-        if not self.path.parent.is_dir():
+        if not is_folder(self.path.parent):
             raise ConfigError(f"cannot write '{self.path}': there is no folder '{self.path.parent}'")
         model = load(self.model, self.samplerate) if self.model is not None else None
         form = _FORMATS[self.path.suffix.lower()]

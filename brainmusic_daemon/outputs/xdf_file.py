@@ -14,6 +14,7 @@ from typing import Any
 from brainmusic_daemon.api import ConfigError, OutputLost
 from brainmusic_daemon.outputs import xdf_chunks as chunks
 from brainmusic_daemon.outputs.lasting import put_back
+from brainmusic_daemon.there import is_there
 
 _log = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ class XdfFile:
 def free_name(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3 … that does not exist."""
     number, free = 1, path
-    while free.exists():
+    while is_there(free):
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free

@@ -18,6 +18,7 @@ from brainmusic_daemon import choice
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon.api import BrainmusicError
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.there import is_file
 
 if TYPE_CHECKING:
     from brainmusic_daemon.service.sounding import Sounding
@@ -170,7 +171,7 @@ def _taken_up(config: Config, kept: Kept) -> Config:
         session = config.session.model_copy(update={"profile": kept.profile})
         config = configuration.personal(replace(config, session=session), profile_file.load(kept.profile))
     beside = config.folder / kept.preset if config.folder is not None else None
-    preset = presets.load(str(beside) if beside is not None and beside.is_file() else kept.preset)
+    preset = presets.load(str(beside) if beside is not None and is_file(beside) else kept.preset)
     own, folder = config.folder, Path(kept.folder) if kept.folder is not None else None
     folder = own if own is not None and folder == own.absolute() else folder  # as it is written, so that `save` sees it
     made = choice.make(kept.mapper, kept.table, folder)

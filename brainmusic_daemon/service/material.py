@@ -17,7 +17,7 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.learning import dataset, recorded, tables
 from brainmusic_daemon.learning.group import Group
 from brainmusic_daemon.service.listening import listen
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import is_file, is_there
 
 Progress = Callable[[float, float], None]
 
@@ -36,7 +36,7 @@ class Item:
 def parse(text: str) -> Item:
     """Read FILE, PERSON:FILE or either with @control=value,control=value.  Raises ConfigError."""
     person, targets, path = "", {}, Path(text).expanduser()
-    if not path.exists() and "@" in text:
+    if not is_there(path) and "@" in text:
         text, _, said = text.rpartition("@")
         for setting in said.split(","):
             name, equals, value = setting.partition("=")
@@ -51,7 +51,7 @@ def parse(text: str) -> Item:
                 raise ConfigError(f"{setting}: {made.name} goes from {made.low:g} to {made.high:g} {made.unit}".strip())
         path = Path(text).expanduser()
     named = re.match(r"(\w[\w-]+):(.+)", text)  # two letters at least: C:\… is a drive
-    if named and not path.exists():
+    if named and not is_there(path):
         person, path = named.group(1), Path(named.group(2)).expanduser()
     if not is_file(path):
         raise ConfigError(f"there is no file '{path}'")

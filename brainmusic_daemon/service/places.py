@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.command import Command, Kind, Refused, Value
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import is_file, is_there
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
 DEVICES = frozenset(  # files of Windows that are none, in every folder and with every suffix
@@ -36,7 +36,7 @@ def _placed(config: Config, command: str, name: str) -> str:
         what, suffix = ("configuration", ".toml") if command == "save" else ("model", ".safetensors")
         if file.suffix != suffix:
             raise Refused(f"'{name}': a {what}'s name ends in {suffix}")
-        if file.exists() and str(file) != config.origin:
+        if is_there(file) and str(file) != config.origin:
             raise Refused(f"'{name}' is there already, and over the network nothing is written over")
     elif not is_file(file):
         raise Refused(f"there is no '{name}' in the configuration's folder")

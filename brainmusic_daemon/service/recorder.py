@@ -20,6 +20,7 @@ from brainmusic_daemon.service.eeg_track import EegTrack
 from brainmusic_daemon.service.journal import Entry
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.tracks import Tracks
+from brainmusic_daemon.there import is_there
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class Recorder:
                 _log.error("the disk of %s does not answer: its recording ends without its end", file.path)
             self.last = done = self._status(file)
             self._file = self._thread = None
-        if file.path.exists():
+        if is_there(file.path):
             _log.info("%s", done)
         elif any(done.samples.values()):
             _log.error("%s was deleted while it was being recorded, and what it held is lost", file.path)

@@ -19,6 +19,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.host import OutputHost
 from brainmusic_daemon.service.session import Session, warm_up
+from brainmusic_daemon.there import is_folder, is_there
 
 _LOSSES = ("lost", "errors", "failed")  # counters of the file outputs that say that a file is not whole
 
@@ -149,7 +150,7 @@ def _refuse_to_overwrite(recording: Path, files: Sequence[Path]) -> None:
     """Raise ConfigError where a file would overwrite the recording, or another one, under whatever name."""
     for i, file in enumerate(files):
         for other in (recording, *files[:i]):
-            if file.resolve() == other.resolve() or (file.exists() and other.exists() and file.samefile(other)):
+            if file.resolve() == other.resolve() or (is_there(file) and is_there(other) and file.samefile(other)):
                 what = "the recording itself" if other is recording else "wanted for something else already"
                 raise ConfigError(f"cannot write {file}: it is {what}; give each file a name of its own")
 
@@ -161,7 +162,7 @@ def _file_output(kind: str, path: Path, config: Config) -> Output:
     found: Mapping[str, Any] = next((t for name, t in tables.items() if t.get("kind", name) in (kind, counterpart)), {})
     known = registry.settings_of(registry.find("output", kind))
     settings = {key: value for key, value in found.items() if key in known}
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise ConfigError(f"cannot write {path}: there is no folder {path.parent}")
     try:
         return registry.build("output", kind, {**settings, "path": str(path)}, f"output.{kind}")  # type: ignore[no-any-return]

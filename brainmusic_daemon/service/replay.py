@@ -17,6 +17,7 @@ from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import Take
 from brainmusic_daemon.api import ConfigError, FloatArray
 from brainmusic_daemon.clock import WallClock
+from brainmusic_daemon.there import is_there
 
 _log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ def _end(track: Track) -> float:
 def _tracks(path: Path, rename: str) -> tuple[list[Track], list[str]]:
     if not path.name.lower().endswith((".xdf", ".xdfz", ".xdf.gz")):
         return [_from_take(load(path), path, rename)], []
-    if not path.exists():
+    if not is_there(path):
         raise ConfigError(f"there is no recording {path}: check the path")
     streams, remarks = xdf_file.streams(path)
     kept = [stream for stream in streams if stream.channels]

@@ -21,6 +21,7 @@ from brainmusic_daemon.learning.group import Group
 from brainmusic_daemon.mapping import model_file
 from brainmusic_daemon.mapping.model import Model
 from brainmusic_daemon.service import material
+from brainmusic_daemon.there import is_folder, is_there
 
 Progress = Callable[[float, float], None]
 _SHARE_OF_READING = 0.4  # of the progress bar
@@ -135,13 +136,19 @@ def _refuse(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
     for number, path in enumerate(outputs):
         file = path.expanduser()
         for other in (*inputs, *(o.expanduser() for o in outputs[:number])):
-            if file.resolve() == other.resolve() or (file.exists() and other.exists() and file.samefile(other)):
+            if file.resolve() == other.resolve() or (is_there(file) and is_there(other) and file.samefile(other)):
                 what = "one of the data" if other in inputs else "wanted for the model already"
                 raise ConfigError(f"cannot write {path}: it is {what}; give it a name of its own")
-        if file.is_dir() or not file.parent.is_dir():
+        if is_folder(file) or not is_folder(file.parent):
             raise ConfigError(
-                f"cannot write {path}: " + ("it is a folder" if file.is_dir() else "there is no such folder")
+                f"cannot write {path}: " + ("it is a folder" if is_folder(file) else "there is no such folder")
             )
+        try:
+            file.with_name(file.name + ".part").lstat()
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # a name that the disk cannot hold: said now, not after minutes of learning
+            raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from brainmusic_daemon.acquisition.formats.take import Run, Take, cut
 from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.there import is_there
 
 __all__ = ["Run", "Take", "cut", "load"]
 
@@ -17,7 +18,7 @@ def load(path: str | Path, stream: str = "", board: str = "") -> Take:
     holds.
     """
     file = Path(path).expanduser()
-    if not file.exists():
+    if not is_there(file):
         raise ConfigError(f"there is no recording {file}: check the path")
     name = file.name.lower()
     if name.endswith((".xdf", ".xdfz", ".xdf.gz")):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from brainmusic_daemon.acquisition.formats.take import Take
+from brainmusic_daemon.there import is_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def _of_xdf(path: Path, take: Take) -> list[Marker]:
 def _of_mne(path: Path) -> list[Marker]:
     import mne
 
-    if path.suffix.lower() in (".eeg", ".vmrk") and path.with_suffix(".vhdr").is_file():
+    if path.suffix.lower() in (".eeg", ".vmrk") and is_file(path.with_suffix(".vhdr")):
         path = path.with_suffix(".vhdr")
     raw = mne.io.read_raw(path, preload=False, verbose="error")
     shift = raw.first_time if raw.annotations.orig_time is not None else 0.0

@@ -12,6 +12,7 @@ import numpy as np
 from brainmusic_daemon.acquisition import labels
 from brainmusic_daemon.acquisition.formats.take import Take, even
 from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.there import is_file
 
 SUFFIXES = tuple(
     f".{name}"
@@ -24,7 +25,7 @@ def read(path: Path) -> Take:
     """Read the whole file into memory.  Raises ConfigError when it cannot be read or holds no EEG."""
     import mne
 
-    if path.suffix.lower() in (".eeg", ".vmrk") and path.with_suffix(".vhdr").is_file():
+    if path.suffix.lower() in (".eeg", ".vmrk") and is_file(path.with_suffix(".vhdr")):
         path = path.with_suffix(".vhdr")  # the three files of one BrainVision recording
     try:
         with warnings.catch_warnings(record=True) as said:
