@@ -205,12 +205,15 @@ def good() -> Evening:
         recorded={"lost": 0, "trouble": ""},
         times_in_order=True,
         status=status,
-        busy=SimpleNamespace(done=Counter(status=5), failed=Counter[str](), births=3, refused=0),  # type: ignore[arg-type]
+        busy=SimpleNamespace(  # type: ignore[arg-type]
+            done=Counter(status=5), failed=Counter[str](), births=3, refused=0, asked=[(99.8, "mapper.load linear")]
+        ),
         said=["all is well"],
         exit_code=0,
         stop_s=0.5,
         files_left=0,
         load=1.0,
+        asleep=0,
     )
 
 
@@ -225,7 +228,7 @@ def test_a_good_evening_passes() -> None:
 def test_each_judge_of_an_evening_knows_a_bad_one() -> None:
     fine = good()
     status = {**fine.status, "ticks": {**fine.status["ticks"], "missed": 2}}
-    busy = SimpleNamespace(done=fine.busy.done, failed=Counter({"page: hung up": 1}), births=3, refused=0)
+    busy = SimpleNamespace(done=fine.busy.done, failed=Counter({"page: hung up": 1}), births=3, refused=0, asked=[])
     late = fine.note_arrivals + np.where(fine.played > 100, 0.003, 0.0)
     for changed, what in (
         (replace(fine, looks=held(4e6)), "resident memory (RSS)"),
@@ -242,7 +245,15 @@ def test_each_judge_of_an_evening_knows_a_bad_one() -> None:
         (replace(fine, status=status), "missed ticks"),
     ):
         assert what in failures(changed), what
-    never = SimpleNamespace(done=fine.busy.done, failed=Counter[str](), births=0, refused=0)
+    never = SimpleNamespace(done=fine.busy.done, failed=Counter[str](), births=0, refused=0, asked=[])
     assert failures(replace(fine, busy=never)) == ["headset gone and back"]  # type: ignore[arg-type]
     missed = told.failed(evening.judge(replace(fine, status=status)), strict=False)
     assert missed == []  # a machine that is busy with other things makes no daemon wrong
+
+
+def test_a_missed_tick_is_told_with_its_moment_and_what_was_asked_before_it() -> None:
+    fine = good()
+    status = {**fine.status, "ticks": {**fine.status["ticks"], "missed": 1}}
+    holed = replace(fine, ticks=np.delete(fine.ticks, [5000]), status=status)
+    told = next(each.measured for each in evening.judge(holed) if each.what == "missed ticks")
+    assert "1 of 30,000" in told and "at 100.0 s (0.22 s after mapper.load linear)" in told

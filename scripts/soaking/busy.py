@@ -25,6 +25,7 @@ class Busy:
         """`away` takes the headset away, or brings it back.  `hurry` 2: everything twice as often."""
         self._run, self._port, self._away = client.find(name), port, away
         self.done, self.failed = Counter[str](), Counter[str]()
+        self.asked: list[tuple[float, str]] = []  # when (of the system's monotonic clock), and what
         self.births = self.refused = 0
         self._stop = threading.Event()
         swaps, scenes, pieces = (itertools.cycle(names) for names in (MAPPERS, SCENES, PIECES))
@@ -61,6 +62,7 @@ class Busy:
                     entry[2]()
 
     def _tell(self, command: str, *arguments: Any) -> None:
+        self.asked.append((time.perf_counter(), " ".join(map(str, (command, *arguments)))))
         try:
             answer = client.ask(self._run, command, arguments)
             self.refused += not answer.ok  # that is an answer too: a mapper may not drive what is to be turned
@@ -69,6 +71,7 @@ class Busy:
             self._count(command, False, str(error))
 
     def _get(self, path: str) -> None:
+        self.asked.append((time.perf_counter(), path))
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=20) as answer:
                 self._count(path, answer.status == 200 and bool(answer.read()))
@@ -77,9 +80,11 @@ class Busy:
             self._count(path, False, str(error))
 
     def _go_away(self) -> None:
+        self.asked.append((time.perf_counter(), "headset away"))
         self._away(True)
         time.sleep(3.0)  # whole, also when it is to end: a shorter absence might go unnoticed, and it counts
         self._away(False)
+        self.asked.append((time.perf_counter(), "headset back"))
         self.births += 1
 
     def _watch(self) -> None:

@@ -142,6 +142,16 @@ def tick_drift(arrivals: Array) -> tuple[float, float]:
     return rise, float(late.max() - earliest.min())
 
 
+def _moments(found: Evening) -> str:
+    """Tell when ticks were missing, and what had been asked just before."""
+    told = []
+    for at in found.ticks[1:][np.diff(found.ticks) > 1.75 * TICK]:
+        before = [(at - when, what) for when, what in found.busy.asked if 0 <= at - when < 1.0]
+        after = f" ({before[-1][0]:.2f} s after {before[-1][1]})" if before else ""
+        told.append(f"{at - found.ticks[0]:.1f} s{after}")
+    return f", at {', '.join(told[:5])}{' …' if len(told) > 5 else ''}" if told else ""
+
+
 def _quick(found: Evening) -> list[Verdict]:
     ticks, latency = found.status.get("ticks", {}), found.status.get("latency", {})
     audio = found.status.get("outputs", {}).get("audio", {})
@@ -153,7 +163,8 @@ def _quick(found: Evening) -> list[Verdict]:
         Verdict(
             "missed ticks",
             "< 1 in 100,000",
-            f"{missed:g} of {every:,.0f} ({ticks.get('late', 0):g} late); load {found.load:.1f}",
+            f"{missed:g} of {every:,.0f} ({ticks.get('late', 0):g} late){_moments(found)}; "
+            f"{found.asleep} by a program that only sleeps; load {found.load:.1f}",
             share < ASKED_MISSED,
             timing=True,
         ),

@@ -7,6 +7,7 @@ both ends a quiet stretch in which notes come at an even pace: by these timing i
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -56,6 +57,7 @@ class Evening:
     stop_s: float
     files_left: int
     load: float
+    asleep: int  # deadlines that a program missed, beside it, which only sleeps from one to the next
 
 
 def evening(minutes: float, progress: Callable[[float], None]) -> Evening:
@@ -97,7 +99,7 @@ def _evening(
     command += [part for setting in settings for part in ("--set", setting)]
     looks: list[Look] = []
     quiet_s = min(30.0, max(8.0, seconds / 6))
-    monitor = None
+    monitor = sleeper = None
     with (
         _child([sys.executable, "-m", "soaking.headset", name, f"{_HEADSET_PPM:g}"], env) as headset,
         log.open("w") as err,
@@ -108,6 +110,12 @@ def _evening(
             port = int(_until(lambda: _ask(run, "status").get("web", {}).get("port"), daemon, log))
             _until(lambda: _ask(run, "status").get("state") == "good", daemon, log)
             monitor = Monitor(server, SINK)
+            sleeper = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.ticks", f"{seconds - 8:g}"],
+                env=env,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             client.ask(run, "record.start", [str(recording)])
             begun = time.perf_counter()
             first = _quiet(run, monitor, quiet_s)
@@ -131,12 +139,16 @@ def _evening(
             client.ask(run, "stop", [])
             code = daemon.wait(60)
             stop_s = time.perf_counter() - ended
+            slept = json.loads(sleeper.communicate(timeout=60)[0])
         finally:
             if daemon.poll() is None:
                 daemon.kill()
                 daemon.wait()
             if monitor is not None:
                 monitor.close()
+            if sleeper is not None:
+                sleeper.kill()
+                sleeper.wait()
     counts, played, ordered = _read(recording)
     left = len([*Path(env["XDG_RUNTIME_DIR"]).glob(f"**/{name}.json")])
     recorded = {**(status.get("recording") or {}), "answer": answer.text}
@@ -145,7 +157,7 @@ def _evening(
     spans = (first[0], last[0])
     return Evening(
         *(seconds, looks, *arrays, (first[1], last[1]), spans, played, counts, recorded, ordered, status, busy, said),
-        *(code, stop_s, left, os.getloadavg()[0]),
+        *(code, stop_s, left, os.getloadavg()[0], int(slept["missed"])),
     )
 
 
