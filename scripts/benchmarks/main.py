@@ -23,6 +23,7 @@ NAMES = (
     "restart",
     "cost",
     "control",
+    "calibrate",
     "storm",
     "page",
     "render",
