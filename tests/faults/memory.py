@@ -22,8 +22,11 @@ ROWS = (
         test=f"{_HERE}test_out_of_memory_beside_the_tick_it_plays_on",
         without=(
             "brainmusic_daemon/service/tryout.py",
-            "    except Exception as error:\n        if isinstance(error, Fault):\n            raise\n",
-            "    except ZeroDivisionError as error:\n",
+            "    except Exception as error:\n        if isinstance(error, Fault):\n            raise\n"
+            '        raise Fault(f"{what} failed: {type(error).__name__}: {error}") from error\n'
+            "    except BaseException as error:\n"
+            '        raise Fault(f"{what} wanted to end the program ({type(error).__name__})") from error\n',
+            "",
         ),
     ),
     _row(

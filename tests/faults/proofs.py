@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.faults import GROUPS, Fault
@@ -16,14 +18,27 @@ FOLDER = Path(__file__).parent / "proved"
 class Proof:
     """That a row's test has failed without its handling."""
 
-    digest: str  # of what was taken out and of the test's name: a changed row has to be shown anew
+    digest: str  # of what was taken out and of the test: a row or a test that was changed has to be shown anew
     date: str
     seconds: float
     seen: str  # how the test failed
 
     @staticmethod
     def digest_of(row: Fault) -> str:
-        return hashlib.sha256(json.dumps([row.test, row.without]).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([row.test, row.without, _source(row.test)]).encode()).hexdigest()[:16]
+
+
+@cache
+def _functions(file: str) -> dict[str, str]:
+    """Return the tests of a file, function by function."""
+    text = (Path(__file__).resolve().parents[2] / file).read_text(encoding="utf-8")
+    functions = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
+    return {node.name: ast.get_source_segment(text, node) or "" for node in functions}
+
+
+def _source(test: str) -> str:
+    file, _, name = test.partition("::")
+    return _functions(file).get(name.partition("[")[0], "")
 
 
 def proofs() -> dict[str, Proof]:

@@ -46,7 +46,7 @@ def _run(folder: Path, *tests: str) -> tuple[int, str]:
             command, cwd=folder, env=env, capture_output=True, text=True, timeout=LONGEST_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return 1, f"E   hangs for {LONGEST_S:.0f} s"
+        return 1, f"FAILED \nE   hangs for {LONGEST_S:.0f} s"
     return done.returncode, done.stdout + done.stderr
 
 
@@ -64,9 +64,9 @@ def take_out(row: Fault, folder: Path) -> None:
     path.write_text(source, encoding="utf-8")
 
 
-def healthy(some: tuple[Fault, ...], folder: Path) -> str:
-    """Run the tests of rows on a copy as it is; return what went wrong, "" if they all pass and none is left out."""
-    code, said = _run(folder, "-rs", *dict.fromkeys(row.test for row in some))
+def healthy(row: Fault, folder: Path) -> str:
+    """Run a row's test, alone, on a copy as it is; return what went wrong, "" if it passes and is not left out."""
+    code, said = _run(folder, "-rs", row.test)
     if code == 0 and not re.search(r"\d+ skipped", said):
         return ""
     return said[-3000:] or f"pytest ended with {code}"
@@ -87,18 +87,29 @@ def without(row: Fault, folder: Path) -> Iterator[None]:
 
 
 def fails(row: Fault, folder: Path) -> tuple[bool, float, str]:
-    """Return whether a row's test fails without its handling, the seconds it took, and how."""
+    """Return whether a row's test fails without its handling, the seconds it took, and how.
+
+    A fixture that breaks, or a warning on the way, is no failure of the test.
+    """
     with without(row, folder):
         begin = time.monotonic()
-        code, said = _run(folder, row.test)
+        code, said = _run(folder, "-W", "default", row.test)
         took = time.monotonic() - begin
     errors = re.findall(r"^E +(.+)$", said, re.MULTILINE) or [line for line in said.splitlines() if "Timeout" in line]
     how = next((line for line in errors if line.strip()), said.strip().splitlines()[-1] if said.strip() else "")
     how = how.replace(str(folder), "").strip()[:160]
-    return code == 1 and bool(re.search(r"\b1 (failed|error)\b", said) or "Timeout" in said or errors), took, how
+    return code == 1 and bool(re.search(r"^FAILED ", said, re.MULTILINE)), took, how
 
 
-def fail_all(some: tuple[Fault, ...], folders: list[Path]) -> Iterator[tuple[Fault, bool, float, str]]:
+def stands(row: Fault, folder: Path) -> tuple[bool, float, str]:
+    """Return whether a row's test passes as things are and fails without its handling, the seconds of that, and how."""
+    wrong = healthy(row, folder)
+    if wrong:
+        return False, 0.0, f"its test fails, or is left out, with the handling in place: {wrong}"
+    return fails(row, folder)
+
+
+def try_all(some: tuple[Fault, ...], folders: list[Path]) -> Iterator[tuple[Fault, bool, float, str]]:
     """Try rows side by side, as many as there are copies."""
     free: queue.Queue[Path] = queue.Queue()
     for folder in folders:
@@ -107,7 +118,7 @@ def fail_all(some: tuple[Fault, ...], folders: list[Path]) -> Iterator[tuple[Fau
     def one(row: Fault) -> tuple[bool, float, str]:
         folder = free.get()
         try:
-            return fails(row, folder)
+            return stands(row, folder)
         finally:
             free.put(folder)
 

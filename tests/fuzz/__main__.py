@@ -70,7 +70,7 @@ def main() -> int:
             print(f"{name:<16} {bed.about(name)}")
         return 0
     outcomes = [fuzzed(name, asked) for name in chosen]
-    print(f"\\n{HEAD}\\n{'|---' * (HEAD.count('|') - 1)}|")
+    print(f"\n{HEAD}\n{'|---' * (HEAD.count('|') - 1)}|")
     print("\n".join(outcome.row for outcome in outcomes))
     print(f"\nload of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for outcome in outcomes:
