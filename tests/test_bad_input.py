@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 
 from brainmusic_daemon import cli, liblsl
+from brainmusic_daemon.service import host as hosting
 from tests import edf_writer, parts, xdf_writer
+from tests.faults import find
 from tests.pulse import Pulse, pulse  # noqa: F401 - a fixture
 from tests.receivers import wait_for
 from tests.signals import CYTON
@@ -38,6 +40,11 @@ class Outcome:
 
     def says(self, *words: str) -> bool:
         return all(word in self.text for word in words)
+
+    def ended_as(self, fault: str) -> bool:
+        """Return whether the row of this name says how it ended, and what."""
+        row = find(fault)
+        return row.state == f"exit {self.code}" and row.says([self.text])
 
 
 Command = Callable[..., Outcome]
@@ -138,6 +145,7 @@ def test_a_configuration_that_is_none_is_named(
     path.write_bytes(content)
     outcome = brainmusic("check", "--config", str(path))
     assert outcome.code == 2 and outcome.says("my.toml", *words), outcome.text
+    assert outcome.ended_as("configuration-none") or "is not valid TOML" in words, outcome.text
 
 
 def test_ten_mistakes_are_ten_lines(brainmusic: Command, tmp_path: Path) -> None:
@@ -150,7 +158,8 @@ def test_ten_mistakes_are_ten_lines(brainmusic: Command, tmp_path: Path) -> None
     )
     outcome = brainmusic("run", "--config", str(path))
     lines = outcome.text.strip().splitlines()
-    assert outcome.code == 2 and "10 problems in" in lines[0] and len(lines) == 11, outcome.text
+    assert outcome.ended_as("configuration-wrong"), outcome.text
+    assert "10 problems in" in lines[0] and len(lines) == 11, outcome.text
     places = ["sesion", "session.tickms", "session.tick_ms", "features.delay_ms", "quality.flat_uv"]
     places += ["baseline.memory_s", "source.kind", "routes.pitch", "routes.loudness.from", "output.osc.mode"]
     assert all(any(place in line for line in lines[1:]) for place in places), outcome.text
@@ -207,7 +216,8 @@ def test_an_lsl_stream_that_is_not_there_lists_those_that_are(brainmusic: Comman
         "run", *QUIET, "--set", "session.patience_s=0.5", "--config", "lsl", "--set", "source.name=Nobody"
     )
     del outlet
-    assert outcome.code == 3 and outcome.says("name='Nobody'", "'Other headset' (type EEG, 4 × float32"), outcome.text
+    assert outcome.ended_as("no-headset"), outcome.text
+    assert outcome.says("name='Nobody'", "'Other headset' (type EEG, 4 × float32"), outcome.text
 
 
 # --- recordings that are none -----------------------------------------------------------------------------------------
@@ -245,7 +255,7 @@ def test_a_file_that_is_no_recording(
     path = tmp_path / name
     path.write_bytes(content)
     outcome = brainmusic("render", str(path))
-    assert outcome.code == 2 and outcome.says("brainmusic: ", name, *words), outcome.text
+    assert outcome.ended_as("recording-is-none") and outcome.says(name, *words), outcome.text
     assert len(outcome.text.strip().splitlines()) == 1, outcome.text
     assert path.read_bytes() == content
 
@@ -302,8 +312,11 @@ def test_damage_is_told_and_the_rest_played(brainmusic: Command, tmp_path: Path)
     assert outcome.code == 0 and outcome.says("damage: ", "4.0 s in"), outcome.text
     xdf = Path(recording(tmp_path / "cut.xdf", noise()))
     xdf.write_bytes(xdf.read_bytes()[:-1500])
-    outcome = brainmusic("render", str(xdf))
-    assert outcome.code == 0 and outcome.says("damage: damaged after", "read up to there"), outcome.text
+    played = ("--set", "baseline.settle_s=1", "--controls", str(tmp_path / "t.csv"))
+    outcome = brainmusic("render", str(xdf), *played)
+    row = find("recording-is-cut")
+    assert outcome.code == 0 and row.says([outcome.text]), outcome.text
+    assert {line["state"] for line in table(tmp_path / "t.csv")} == {"calibrating", row.state}
 
 
 @pytest.mark.parametrize(
@@ -435,6 +448,12 @@ def test_nothing_begins_behind_the_end_and_nothing_lasts_no_time(brainmusic: Com
     assert brainmusic("run", *QUIET, "--for", "0").code == 0
 
 
+def test_a_recording_that_ends_ends_the_run(brainmusic: Command, tmp_path: Path) -> None:
+    path = recording(tmp_path / "x.xdf", noise(RATE))
+    outcome = brainmusic("run", *QUIET, "--set", "source.kind=recording", "--set", f"source.path={path}", "--for", "60")
+    assert outcome.ended_as("recording-ends"), outcome.text
+
+
 # --- outputs that are none --------------------------------------------------------------------------------------------
 
 
@@ -476,8 +495,8 @@ def test_two_outputs_do_not_share_a_file(brainmusic: Command, tmp_path: Path) ->
 def test_a_full_disk_is_told_and_ends_in_exit_code_4(brainmusic: Command, tmp_path: Path) -> None:
     path = recording(tmp_path / "x.xdf", noise())
     outcome = brainmusic("render", path, "--osc", "/dev/full", "--controls", str(tmp_path / "whole.csv"))
-    assert outcome.code == 4 and outcome.text.count("cannot write '/dev/full'") == 1, outcome.text
-    assert outcome.says("not all of it is written", "is the disk full?") and "whole.csv" not in outcome.text
+    assert outcome.ended_as("render-disk-full"), outcome.text
+    assert outcome.text.count("cannot write '/dev/full'") == 1 and "whole.csv" not in outcome.text
     assert len(table(tmp_path / "whole.csv")) == 200
     (tmp_path / "full.wav").symlink_to("/dev/full")
     outcome = brainmusic("render", path, "--wav", str(tmp_path / "full.wav"), within=90.0)  # may compile the synth
@@ -487,7 +506,7 @@ def test_a_full_disk_is_told_and_ends_in_exit_code_4(brainmusic: Command, tmp_pa
 def test_an_osc_target_that_is_not_known(brainmusic: Command) -> None:
     nowhere, here = "no-such-host.invalid:57120", f"127.0.0.1:{parts.free_port()}"
     outcome = brainmusic("run", *QUIET, "--for", "0.5", "--set", f'output.osc.targets=["{nowhere}"]')
-    assert outcome.code == 4 and outcome.says("no output could be opened", nowhere, "IP address"), outcome.text
+    assert outcome.ended_as("osc-no-host-known") and outcome.says(nowhere), outcome.text
     outcome = brainmusic("run", *QUIET, "--for", "3", "--set", f'output.osc.targets=["{nowhere}", "{here}"]')
     assert outcome.code == 0 and outcome.says(nowhere, "the other targets go on"), outcome.text
     assert outcome.says(f"nobody listens at {here}")
@@ -499,7 +518,9 @@ def test_an_audio_device_that_is_not_there(brainmusic: Command) -> None:
     audio.warm_up(lambda _: None)
     device = ("--set", "output.audio.device=no such device")
     outcome = brainmusic("run", "--for", "2", *device, "--set", f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]')
-    assert outcome.code == 0 and outcome.text.count("no sound: ") == 1, outcome.text
+    row = find("audio-none")
+    assert outcome.code == 0 and row.says([outcome.text]) and outcome.text.count("no sound: ") == 1, outcome.text
+    assert row.seconds == max(hosting._RETRY_S), "the longest pause between two looks for it"
     assert outcome.says("brainmusic render RECORDING --wav OUT.wav", "not open: audio")
     outcome = brainmusic("run", "--for", "2", *device, "--set", "output.osc.enabled=false")
     assert outcome.code == 4 and outcome.says("no output could be opened", "no sound: "), outcome.text
@@ -511,8 +532,9 @@ def test_an_audio_device_that_goes_away_while_it_plays(pulse: Pulse) -> None:  #
     command += ["--set", f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]']
     with subprocess.Popen(command, env=pulse.env, stderr=subprocess.PIPE, text=True, cwd=pulse.folder) as process:
         wait_for(lambda: pulse.played, 30, "for the sound to begin")
-        time.sleep(1)
+        with pulse.capture() as file:
+            wait_for(lambda: np.abs(pulse.sound(file)).max(initial=0) > 0.01, 30, "for sound")
         pulse.kill()
         _, said = process.communicate(timeout=30)
     assert process.returncode == 0 and "Traceback" not in said, said
-    assert "the audio device is gone; trying to open it again" in said and "stopped after" in said, said
+    assert find("audio-gone").says([said]) and "stopped after" in said, said

@@ -77,9 +77,9 @@ ROWS = (
     _refused(
         name="configuration-wrong",
         trouble="a configuration has ten mistakes at the start",
-        message="10 problems in …: … did you mean …",
+        message="10 problems in …:… did you mean …",
         recovery="all are told at once, each with the way out",
-        test="tests/test_config.py::test_ten_mistakes_are_reported_at_once",
+        test="tests/test_bad_input.py::test_ten_mistakes_are_ten_lines",
         without=(
             "brainmusic_daemon/config.py",
             "    if problems:\n        lines",
@@ -88,9 +88,9 @@ ROWS = (
     ),
     _refused(
         name="configuration-none",
-        trouble="what is to be the configuration is no TOML, no text, or bottomless",
+        trouble="what is to be the configuration is no text: a program, another encoding",
         message="cannot read the configuration …",
-        recovery="name another",
+        recovery="name another; where it is text, but no TOML, the line is told",
         test="tests/test_bad_input.py::test_a_configuration_that_is_none_is_named",
         without=(
             "brainmusic_daemon/tomlfile.py",
