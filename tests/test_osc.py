@@ -24,16 +24,18 @@ from brainmusic_daemon.outputs import osc_encoding as encoding
 from brainmusic_daemon.outputs.osc import Osc
 from brainmusic_daemon.outputs.osc_encoder import make_encoder
 from brainmusic_daemon.outputs.osc_target import parse_target
-from tests.frames import MUSE, make_frame, make_info, make_names
+from brainmusic_daemon.service.status import Status, timing
+from tests.faults import find
+from tests.frames import MUSE, TICK_S, make_frame, make_info, make_names
 from tests.parts import free_port
 
 
 class Receiver:
     """A plain UDP socket, read by python-osc."""
 
-    def __init__(self, family: int = socket.AF_INET, host: str = "127.0.0.1") -> None:
+    def __init__(self, family: int = socket.AF_INET, host: str = "127.0.0.1", port: int = 0) -> None:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        self.socket.bind((host, 0))
+        self.socket.bind((host, port))
         self.socket.settimeout(20)
         self.port = int(self.socket.getsockname()[1])
 
@@ -478,14 +480,22 @@ def test_a_host_that_is_not_known_does_not_disturb_another(
 
 
 def test_nobody_listening_is_counted_and_disturbs_nobody(receiver: Receiver) -> None:
-    nobody = f"127.0.0.1:{free_port()}"
+    row, port = find("osc-nobody-listens"), free_port()
+    nobody = f"127.0.0.1:{port}"
     osc = Osc(targets=[nobody, f"127.0.0.1:{receiver.port}"])
     osc.open(VirtualClock(), make_info())
     for number in range(5):
         osc.send(make_frame(number))
     sent = receiver.messages()
     counters = osc.counters()
+    late = Receiver(port=port)
+    osc.send(make_frame(5))
+    assert late.messages() == receiver.messages() and row.seconds == TICK_S, "it hears all of the next tick"
+    late.socket.close()
     osc.close()
+    times, ticks = {"p50_ms": 0.0, "p99_ms": 0.0}, dict.fromkeys(("ticks", "late", "missed", "failed"), 0.0)
+    shown = timing(Status(0, "good", "", (), (), (), 75, {}, times, {}, ticks, {}, {"osc": {**counters}}, {}))
+    assert row.says([shown]) and f"nobody listens at {nobody}" in shown
     assert len([a for a, _ in sent if a == "/brainmusic/feature/alpha"]) == 5
     assert counters[f"refused.{nobody}"] > 0
     assert counters[f"listening.{nobody}"] == 0
@@ -493,7 +503,7 @@ def test_nobody_listening_is_counted_and_disturbs_nobody(receiver: Receiver) -> 
     assert counters[f"errors.127.0.0.1:{receiver.port}"] == 0
 
 
-def test_a_receiver_that_comes_later_gets_everything_from_the_next_tick_on() -> None:
+def test_a_receiver_that_comes_later_gets_everything_from_the_next_tick_on(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     osc = Osc(targets=[f"127.0.0.1:{port}"])
     osc.open(VirtualClock(), make_info())
@@ -515,9 +525,11 @@ def test_a_receiver_that_comes_later_gets_everything_from_the_next_tick_on() -> 
     expected.encode(make_frame(0))
     sent = [a for a, _ in expected.encode(make_frame(3, notes=[Note(0, 60, 1, 1)])).messages()]
     assert got == [*sent, "/brainmusic/state"]  # the last: stopped
+    row = find("osc-receiver-later")
+    assert row.seconds == TICK_S and "".join(caplog.messages) == row.message
 
 
-def test_a_full_buffer_drops_counts_and_never_blocks(receiver: Receiver) -> None:
+def test_a_full_buffer_drops_counts_and_never_blocks(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     osc = opened(receiver, features=["*"])
     osc.send(make_frame())
     (target,) = osc._targets
@@ -530,16 +542,22 @@ def test_a_full_buffer_drops_counts_and_never_blocks(receiver: Receiver) -> None
 
         def close(self) -> None: ...
 
-    target._socket.close()
-    target._socket = Full()  # type: ignore[assignment]  # loopback never fills up
+    room, target._socket = target._socket, Full()  # type: ignore[assignment]  # loopback never fills up
     before = osc.counters()
     osc.send(make_frame(1))
-    assert errors(osc) == len(make_names()) + len(make_frame().controls.values) + 2
+    full = errors(osc)
+    assert full == len(make_names()) + len(make_frame().controls.values) + 2
     assert osc.counters()["sent"] == before["sent"]
+    target._socket = room
+    receiver.messages()
+    osc.send(make_frame(2))
+    row, said = find("osc-buffer-full"), receiver.messages()
+    assert errors(osc) == full and len(said) > len(make_names()) and row.seconds == TICK_S, "the next tick says all"
+    assert "".join(caplog.messages) == row.message
     osc.close()
 
 
-def test_after_a_lost_network_the_socket_is_made_anew(receiver: Receiver) -> None:
+def test_after_a_lost_network_the_socket_is_made_anew(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     osc = opened(receiver)
     osc.send(make_frame(0))
     (target,) = osc._targets
@@ -552,6 +570,8 @@ def test_after_a_lost_network_the_socket_is_made_anew(receiver: Receiver) -> Non
     ticks = len([a for a, _ in receiver.messages() if a == "/brainmusic/feature/alpha"])
     assert ticks == 60 - 51
     assert errors(osc) == 50
+    row = find("osc-network-lost")
+    assert row.seconds == 50 * TICK_S and "".join(caplog.messages) == row.message
 
 
 def test_localhost_is_ipv4_where_most_receivers_listen(receiver: Receiver) -> None:
