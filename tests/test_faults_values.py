@@ -81,7 +81,7 @@ def test_six_of_eight_dead(tmp_path: Path) -> None:
 
 def test_a_constant_offset(tmp_path: Path) -> None:
     heard = check("offset", changed(lambda x: np.add(x, 140_000.0, out=x), 0.0, LONG), BEGIN, tmp_path)
-    assert farthest(heard, 12, LONG) < 0.01
+    assert farthest(heard, 12, LONG) < 1e-3  # 0.006 where the offset takes its share of float32's digits
 
 
 def test_the_offset_jumps(tmp_path: Path) -> None:

@@ -21,12 +21,10 @@ ROWS = (
         recovery="plays on as it was; the next swap may do",
         test=f"{_HERE}test_out_of_memory_beside_the_tick_it_plays_on",
         without=(
-            "brainmusic_daemon/service/tryout.py",
-            "    except Exception as error:\n        if isinstance(error, Fault):\n            raise\n"
-            '        raise Fault(f"{what} failed: {type(error).__name__}: {error}") from error\n'
-            "    except BaseException as error:\n"
-            '        raise Fault(f"{what} wanted to end the program ({type(error).__name__})") from error\n',
-            "",
+            "brainmusic_daemon/mapping/guard.py",
+            "                except BaseException as error:  # noqa: BLE001 - also SystemExit: the one who called decides\n"
+            "                    self._error = error\n",
+            "                finally:\n                    pass\n",
         ),
     ),
     _row(

@@ -95,17 +95,21 @@ def fails(row: Fault, folder: Path) -> tuple[bool, float, str]:
         begin = time.monotonic()
         code, said = _run(folder, "-W", "default", row.test)
         took = time.monotonic() - begin
-    errors = re.findall(r"^E +(.+)$", said, re.MULTILINE) or [line for line in said.splitlines() if "Timeout" in line]
-    how = next((line for line in errors if line.strip()), said.strip().splitlines()[-1] if said.strip() else "")
-    how = how.replace(str(folder), "").strip()[:160]
+    how = _how(said).replace(str(folder), "").strip()[:160]
     return code == 1 and bool(re.search(r"^FAILED ", said, re.MULTILINE)), took, how
+
+
+def _how(said: str) -> str:
+    """Return the line of what pytest said that tells most."""
+    errors = re.findall(r"^E +(.+)$", said, re.MULTILINE) or [line for line in said.splitlines() if "Timeout" in line]
+    return next((line for line in errors if line.strip()), said.strip().splitlines()[-1] if said.strip() else "")
 
 
 def stands(row: Fault, folder: Path) -> tuple[bool, float, str]:
     """Return whether a row's test passes as things are and fails without its handling, the seconds of that, and how."""
     wrong = healthy(row, folder)
     if wrong:
-        return False, 0.0, f"its test fails, or is left out, with the handling in place: {wrong}"
+        return False, 0.0, f"its test fails, or is left out, with the handling in place: {_how(wrong)}"
     return fails(row, folder)
 
 

@@ -126,9 +126,9 @@ ROWS = (
         seconds=0.5,
         test=f"{_HERE}::test_a_constant_offset",
         without=(
-            "brainmusic_daemon/acquisition/ring.py",
-            "            offset = samples[0].astype(np.float64) if end == 0 else known",
-            "            offset = known",
+            _MEND,
+            "            offset = np.where(came, firsts, self._ring.offset)",
+            "            offset = self._ring.offset",
         ),
     ),
     _row(
