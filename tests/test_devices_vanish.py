@@ -19,16 +19,20 @@ import pytest
 
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon import liblsl
-from brainmusic_daemon.api import Chunk, Clock, OutputLost, SourceLost, State, StreamInfo
+from brainmusic_daemon.api import Chunk, Clock, Frame, OutputLost, SourceLost, State, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.service import host as hosting
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.host import OutputHost
 from tests import daemons, parts
 from tests.daemons import shell
-from tests.frames import make_info
+from tests.faults import find
+from tests.frames import TICK_S, make_info
+from tests.heard import HELD_UP_S
 from tests.pulse import Pulse, pulse  # noqa: F401  the fixture
 from tests.receivers import jack, wait_for
+
+SLOW_S = 5.0  # that a busy machine may take longer; 0 on one that does nothing else
 
 # --- the host ---------------------------------------------------------------------------------------------------------
 
@@ -57,7 +61,11 @@ class Unplugged:
         return {}
 
 
-def test_an_output_that_is_gone_is_closed_and_opened_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_is_gone_is_closed_and_opened_until_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = find("output-pulled-out")
+    assert row.seconds == max(hosting._RETRY_S), "the longest pause between two looks for it"
     monkeypatch.setattr(hosting, "_RETRY_S", (0.02,))
     monkeypatch.setattr(hosting, "_LOOK_S", 0.01)
     seen: list[int] = []
@@ -69,6 +77,7 @@ def test_an_output_that_is_gone_is_closed_and_opened_until_it_is_back(monkeypatc
     wait_for(lambda: loose.opened == 4 and seen[-1] == 2)
     assert (loose.closed, loose.refused, steady.opened, steady.closed) == (1, 2, 1, 0)
     assert seen[:4] == [1, 2, 1, 2] and loose_host.lost == {}
+    assert [row.says([message]) for message in caplog.messages].count(True) == 1, caplog.messages
     loose_host.stop()
     assert not any(thread.name.startswith("open-") for thread in threading.enumerate())
 
@@ -87,6 +96,7 @@ def test_pauses_grow_and_are_left_to_chance() -> None:
 @pytest.mark.real
 def test_sound_comes_back_and_osc_goes_on(pulse: Pulse) -> None:  # noqa: F811
     """The audio server is killed in mid-run and started anew."""
+    row = find("audio-gone")
     env = {**pulse.env, "XDG_RUNTIME_DIR": str(pulse.folder)}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as osc:
         osc.bind(("127.0.0.1", 0))
@@ -111,22 +121,26 @@ def test_sound_comes_back_and_osc_goes_on(pulse: Pulse) -> None:  # noqa: F811
                 wait_for(lambda: np.abs(pulse.sound(file)).max(initial=0) > 0.01, 60, "for sound")
             begin = time.monotonic()
             pulse.kill()
-            running.wait_for("the audio device is gone")
-            time.sleep(1.0)
+            wait_for(lambda: row.says(running.said), 60, f"for a word: {running.said[-5:]}")
+            before = len(arrived)
+            wait_for(lambda: len(arrived) > before + 1_000, 30, "for OSC")  # some twenty datagrams a tick
             pulse.start()
+            there = time.monotonic()
             running.wait_for("the audio device is back")
             end = time.monotonic()
+            assert row.seconds is not None and end - there <= row.seconds + SLOW_S
             with pulse.capture() as file:
                 wait_for(lambda: np.abs(pulse.sound(file)).max(initial=0) > 0.01, 60, "for sound again")
         done.set()
         listener.join()
     ticks = [at for at in arrived if begin < at < end]
-    assert max(b - a for a, b in itertools.pairwise([begin, *ticks, end])) < 0.8  # 0.02 alone; it was away for 1 s
+    assert max(b - a for a, b in itertools.pairwise([begin, *ticks, end])) < HELD_UP_S
 
 
 @pytest.mark.real
 def test_a_midi_port_that_vanishes_is_found_again() -> None:
     pytest.importorskip("rtmidi")
+    row = find("midi-gone")
     code = (
         "import rtmidi, sys\n"
         "api = next(a for a in rtmidi.get_compiled_api() if rtmidi.get_api_name(a) == 'jack')\n"
@@ -158,9 +172,12 @@ def test_a_midi_port_that_vanishes_is_found_again() -> None:
                 running.end()
                 raise
         try:
-            running.wait_for("the MIDI port 'drummer:in' is gone")
+            gone = running.wait_for("the MIDI port 'drummer:in' is gone")
+            assert row.says([gone])
             with instrument(env):
+                there = time.monotonic()
                 running.wait_for("output 'midi' is back")
+                assert row.seconds is not None and time.monotonic() - there <= row.seconds + SLOW_S
                 wait_for(lambda: sent("drummer") > 0)
         finally:
             running.end()
@@ -251,20 +268,23 @@ def test_a_headset_that_dies_and_lives_again_leaves_nothing_behind() -> None:
             back.append(time.monotonic() - lives)
             if number == 1:
                 threads, files = threading.active_count(), open_files()
-        assert sorted(away)[7] < 1.5 and sorted(back)[7] < 1.5  # 1 s at most, on a machine that does nothing else
+        assert sorted(away)[7] < SLOW_S and sorted(back)[7] < SLOW_S  # 1 s at most, on a machine of its own
         assert daemon.session.counters()["reconnects"] >= 15 and source.opened > 15  # a busy machine is silent, too
         wait_for(lambda: threading.active_count() <= threads and open_files() <= files + 1)
         assert daemon.ticker.failed == 0
     wait_for(lambda: not {t for t in threading.enumerate() if t not in before and not t.name.startswith("mapper")})
 
 
-def test_an_osc_host_that_is_known_later_is_played_to_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_osc_host_that_is_known_later_is_played_to_then(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A name that the network learns while the music plays, as with a tablet that is switched on last."""
     from brainmusic_daemon.outputs import osc_target
     from brainmusic_daemon.outputs.osc import Osc
     from tests.frames import make_frame
 
-    known, real = threading.Event(), socket.getaddrinfo
+    row, known, real = find("osc-host-unknown"), threading.Event(), socket.getaddrinfo
+    assert row.seconds == max(osc_target.LOOK_S), "the longest pause between two looks for it"
 
     def resolve(host: str, *more: object, **named: object) -> object:
         if host != "tablet.local":
@@ -283,6 +303,7 @@ def test_an_osc_host_that_is_known_later_is_played_to_then(monkeypatch: pytest.M
         output.send(make_frame(0))
         with pytest.raises(TimeoutError):
             tablet.recv(4096)
+        assert row.says(caplog.messages), caplog.messages
         known.set()
         wait_for(lambda: len(output._targets) == 2)
         output.send(make_frame(1))
@@ -323,22 +344,23 @@ class Outlet:
 
 @pytest.mark.real
 def test_an_lsl_stream_that_comes_back_is_heard_within_a_second() -> None:
-    outlet = Outlet()
+    row, outlet = find("stream-comes-back"), Outlet()
     settings = ("source.kind=lsl", "source.stream=reborn", "web.enabled=false", "session.patience_s=inf")
     try:
         with daemons.daemon(*settings, name="reborn") as daemon:
             wait_for(lambda: state(daemon) is not State.LOST)
             seconds = []
-            for away_s in (0.0, 0.7, 3.3):
+            for away_s in (0.0, 0.4, 3.3):
                 outlet.end()
-                wait_for(lambda: state(daemon) is State.LOST)
+                wait_for(lambda: state(daemon) == row.state)
                 time.sleep(away_s)
                 outlet, begun = Outlet(), time.monotonic()
                 wait_for(lambda: state(daemon) is not State.LOST)
                 seconds.append(time.monotonic() - begun)
                 assert daemon.session.acquisition.info is not None
                 assert daemon.session.acquisition.info.channels == ("Fp1", "Fp2", "O1", "O2")
-            assert sorted(seconds)[1] < 2.0, seconds  # below 1 on a machine that does nothing else
+            assert row.seconds is not None
+            assert sorted(seconds)[1] <= row.seconds + 1.0, seconds  # below 1 on a machine that does nothing else
     finally:
         outlet.end()
 
@@ -358,28 +380,35 @@ class Jumping(WallClock):
 
 
 @pytest.mark.parametrize("asleep_s", [3.0, 3_600.0])
-def test_after_a_sleep_there_is_no_burst_of_what_was_missed(asleep_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_sleep_there_is_no_burst_of_what_was_missed(
+    asleep_s: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Neither of ticks nor of notes nor of samples: the music goes on from now."""
     monkeypatch.setattr("brainmusic_daemon.service.daemon.WallClock", Jumping)
-    frames: list[tuple[float, int, float]] = []
+    row, frames, follow = find("sleep-and-wake"), list[tuple[float, Frame]](), list[float]()
     with mortal("music.preset=arpeggio") as (daemon, _):
         clock = daemon.clock
         assert isinstance(clock, Jumping)
         wait_for(lambda: daemon.session.attached and state(daemon) is not State.LOST, 60)
-        time.sleep(2.0)
-        daemon.session.tap = lambda frame: frames.append((time.monotonic(), len(frame.notes), frame.time))
-        time.sleep(2.0)
-        usual = sum(notes for _, notes, _ in frames) / 2.0  # a second
-        assert usual > 0.5
+
+        def heard(frame: Frame) -> None:
+            assert daemon.session.pipeline.bank is not None
+            follow.append(daemon.session.pipeline.bank.follow)
+            frames.append((time.monotonic(), frame))
+
+        daemon.session.tap = heard
+        wait_for(lambda: sum(len(frame.notes) for _, frame in frames) >= 4, 60)
+        usual = sum(len(frame.notes) for _, frame in frames) / (time.monotonic() - frames[0][0])  # a second
         woke, missed = time.monotonic(), daemon.ticker.missed
         clock.slept = asleep_s
-        wait_for(lambda: frames[-1][2] > asleep_s)
-        assert time.monotonic() - woke < 2.5  # it would be all that was missed
-        time.sleep(2.0)
-        wait_for(lambda: state(daemon) is not State.LOST)
+        wait_for(lambda: any(at > woke and frame.features.state is State.LOST for at, frame in list(frames)))
+        wait_for(lambda: follow[-1] > 0.99)
+        daemon.session.tap = None
         assert daemon.ticker.failed == 0
-    awake_s = time.monotonic() - woke
-    after = [(notes, at) for seen, notes, at in frames if seen > woke]
-    assert daemon.ticker.missed - missed >= 0.9 * asleep_s / 0.02  # skipped and counted, not run after
-    assert len(after) < awake_s / 0.02 + 25 and sum(notes for notes, _ in after) < 2 * awake_s * usual + 10
-    assert max(notes for notes, _ in after) < 10
+    after = [frame for at, frame in frames if at > woke]
+    awake_s = frames[-1][0] - woke
+    assert row.seconds is not None and awake_s <= row.seconds + SLOW_S and row.says(caplog.messages)
+    assert {str(frame.features.state) for frame in after} - {"calibrating", "good"} == {*row.state.split(", ")}
+    assert daemon.ticker.missed - missed >= 0.9 * asleep_s / TICK_S  # skipped and counted, not run after
+    notes = [len(frame.notes) for frame in after]
+    assert len(after) < awake_s / TICK_S + 25 and sum(notes) < 2 * awake_s * usual + 10 and max(notes) < 10
