@@ -26,6 +26,7 @@ from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.synth import layout as at
 from brainmusic_daemon.synth.engine import Engine
 from brainmusic_daemon.synth.notes import Notes
+from tests.faults import find
 from tests.pulse import Pulse
 
 DAY_S = 86_400.0
@@ -43,7 +44,7 @@ def test_a_headset_of_another_clock_is_followed_for_a_day(off: float, numbered: 
     rate, at_once = 50.0, 500
     ring = Ring(1, 4096, 64)
     timeline = Timeline(ring, rate)
-    rng, worst, count = np.random.default_rng(5), 0.0, 0
+    rng, worst, count, off_s = np.random.default_rng(5), 0.0, 0, 0.0
     samples = rng.normal(0, 10, (at_once, 1))
     for first in range(0, round(DAY_S * rate), at_once):
         truth = np.arange(first, first + at_once) / (rate * (1 + off))
@@ -51,11 +52,13 @@ def test_a_headset_of_another_clock_is_followed_for_a_day(off: float, numbered: 
         timeline.push(Chunk(samples + first, times, first if numbered else None), float(truth[-1]))
         count += at_once
         if first > 60 * rate:
-            worst = max(worst, abs(ring.time - float(truth[-1])))
+            error = abs(ring.time - float(truth[-1]))
+            worst, off_s = max(worst, error), off_s + (at_once / rate if error > TICK else 0.0)
     counts = timeline.counts
     assert ring.end == counts["samples"] == count  # nothing invented, nothing dropped, nothing held back
     assert not any(counts[name] for name in ("gaps", "lost", "filled", "restarts", "clock_steps", "nonfinite"))
     assert worst < 0.005  # as exact on the last evening as on the first
+    assert off_s == find("drifting-headset-clock").seconds
 
 
 class Off(Simulator):
@@ -112,6 +115,8 @@ def test_notes_stay_where_they_belong_for_a_day(off: float) -> None:
     assert np.ptp(middles) < 0.0002  # no drift
     assert np.ptp(delays) < 0.003  # no jitter to speak of
     assert delays.min() > 0.0 and delays.max() < 0.03  # the way through the card is as long as ever
+    off_s = 5 * tick * np.count_nonzero(np.abs(delays - middles[0]) > TICK)
+    assert off_s == find("drifting-clocks-of-headset-computer-and-sound-card").seconds
     assert ahead < 0.05 * RATE  # and so is the queue of notes
     assert stream.late < 50  # of 172,800: the margin learns how early the card asks
 

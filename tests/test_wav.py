@@ -15,6 +15,7 @@ from brainmusic_daemon.clock import VirtualClock, WallClock
 from brainmusic_daemon.outputs.wav import FADE_S, Wav
 from brainmusic_daemon.synth.engine import Engine
 from tests import parts
+from tests.faults import find
 from tests.frames import make_frame, make_info
 
 TICK = 1 / 49.3  # no whole number of frames: rounding must not add up
@@ -95,8 +96,9 @@ for tick in range(200):
     wav.send(make_frame(tick))
 os._exit(9)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=parts.CHECKOUT)
-    assert done.returncode == 9
+    done = subprocess.run([sys.executable, "-c", code], cwd=parts.CHECKOUT, capture_output=True, text=True)
+    row = find("sound-killed")
+    assert row.state == "ends" and done.returncode == 9 and done.stderr == row.message
     sound, _ = soundfile.read(tmp_path / "killed.wav")
     assert len(sound) > 48_000
     assert np.abs(sound).max() > 0.001
