@@ -166,3 +166,38 @@ def test_a_tick_that_hangs_is_not_fed_for(manager: Manager, tmp_path: Path) -> N
             assert process.poll() is None
         finally:
             process.kill()
+
+
+FAILING = """
+import sys
+from brainmusic_daemon import cli
+from brainmusic_daemon.features import bank
+real = bank.FeatureBank.update
+done = []
+def update(self, *given, **named):
+    done.append(None)
+    if len(done) > 100:
+        raise RuntimeError("a mistake of ours")
+    return real(self, *given, **named)
+bank.FeatureBank.update = update
+sys.argv[1:] = sys.argv[1].split()
+cli.main()
+"""
+
+
+def test_ticks_that_all_fail_are_not_fed_for(manager: Manager, tmp_path: Path) -> None:
+    """They come on time, but no frame leaves: the music stands still as if they hung."""
+    words = "run --set session.name=failing --set session.status=false"
+    words += "".join(f" --set {setting}" for setting in daemons.QUIET)
+    env = {**os.environ, **environment(tmp_path, 0.6)}
+    with subprocess.Popen([sys.executable, "-c", FAILING, words], env=env, stderr=subprocess.PIPE) as process:
+        try:
+            wait_for(lambda: manager.said("WATCHDOG"), 60)
+            limit = time.monotonic() + 60
+            while time.monotonic() - max(at for at, text in manager.heard if text == "WATCHDOG=1") < 1.5:
+                assert time.monotonic() < limit, "a daemon whose ticks all fail goes on feeding the watchdog"
+                time.sleep(0.05)
+            assert process.poll() is None
+        finally:
+            process.kill()
+        assert b"a tick failed" in process.communicate()[1]

@@ -56,6 +56,7 @@ def test_what_a_tick_raises_is_counted_and_the_next_one_comes(caplog: pytest.Log
     ticker = Ticker(clock, 0.02, work)
     ticker.run(stop)
     assert ticker.counters()["failed"] == ticker.counters()["ticks"] == 6
+    assert ticker.done == 0  # nothing that feeds a watchdog
     assert len(caplog.records) == 1
 
 

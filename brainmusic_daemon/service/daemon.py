@@ -71,7 +71,7 @@ class Daemon:
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)  # ticks idle until it is done
         self.memory = Memory(self, kept)
         self.notify = Notify()
-        self._heart = Heart(self.notify, lambda: self.ticker.ticks)
+        self._heart = Heart(self.notify, lambda: self.ticker.done)
         self.ready = False  # ticks follow a headset or wait for one, and every output was tried
         if kept is not None:
             kept.turn(self.sounding)

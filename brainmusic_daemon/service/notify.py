@@ -77,13 +77,14 @@ class Notify:
 
 
 class Heart:
-    """Feeds the watchdog for as long as ticks are done: one that hangs stops the feeding, and the service is restarted.
+    """Feeds the watchdog while ticks are done: where they hang, or all fail, it stops, and the service is restarted.
 
     Looking and feeding happen in a thread of their own; it is the *count of ticks* that decides, so that a daemon whose
     other threads are fine but whose music stands still is no healthy one.
     """
 
     def __init__(self, notify: Notify, ticks: Callable[[], int]) -> None:
+        """`ticks` counts those that came to their end; one that was only begun is no sign of life."""
         self._notify, self._ticks = notify, ticks
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

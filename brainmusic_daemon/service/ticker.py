@@ -20,6 +20,7 @@ class Ticker:
     def __init__(self, clock: Clock, period: float, work: Callable[[float], object]) -> None:
         self._clock, self._period, self._work = clock, period, work
         self.ticks = 0
+        self.done = 0  # ticks that came to their end: all there is to show that the music goes on
         self.late = 0  # begun more than LATE_S after the deadline
         self.missed = 0  # deadlines that had passed altogether before their tick could begin
         self.failed = 0  # ticks that raised; the next one goes on
@@ -60,6 +61,8 @@ class Ticker:
             self.failed += 1
             if self.failed == 1:
                 _log.exception("a tick failed; the music goes on, further failures are only counted")
+        else:
+            self.done += 1
 
     def counters(self) -> dict[str, float]:
         """Return ticks, late, missed and failed ones; apart from them, those of the start."""
