@@ -100,8 +100,9 @@ def read(text: str, folder: Path | None = None) -> tuple[str, Mapping[str, Any],
     from brainmusic_daemon import config as configuration
 
     path = Path(text).expanduser()
-    if folder is not None and not is_file(path) and is_file(folder / path):
-        path = folder / path
+    for place in (folder, configuration.own_folder()):  # the second: what was saved by name beside a bundled one
+        if place is not None and not is_file(path) and is_file(place / path):
+            path = place / path
     suffix = path.suffix.lower()
     if suffix == ".toml" or (not suffix and not is_file(path)):
         try:  # a configuration first: most kinds of mappers have one of the same name that says more

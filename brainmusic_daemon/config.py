@@ -24,9 +24,12 @@ from brainmusic_daemon.sections import (
     SwapConfig,
     WebConfig,
 )
-from brainmusic_daemon.tomlfile import folder, locate, override, parse
+from brainmusic_daemon.tomlfile import folder, is_bundled, locate, override, own_folder, parse
 
-__all__ = ["Config", "again", "alone", "folder", "load", "locate", "of", "parse", "personal", "resolve", "stranger"]
+__all__ = [
+    "Config", "again", "alone", "folder", "is_bundled", "load", "locate", "of", "own_folder", "parse", "personal",
+    "resolve", "stranger",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from brainmusic_daemon.choice import Choice

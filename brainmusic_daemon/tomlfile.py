@@ -17,8 +17,23 @@ def folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
 
 
+def own_folder() -> Path:
+    """Return the folder of this user's configurations; it may not be there yet."""
+    import platformdirs
+
+    return platformdirs.user_config_path("brainmusic", appauthor=False)
+
+
+def is_bundled(file: Path) -> bool:
+    """Return whether a file lies in the folder of the bundled configurations, which an upgrade replaces."""
+    return file.resolve().parent == folder().resolve()
+
+
 def locate(file: str | Path | None) -> Path:
-    """Return the file of a path or of a bundled configuration's name.  Raises ConfigError."""
+    """Return the file of a path, of a bundled configuration's name, or of a name in the user's own folder.
+
+    Raises ConfigError.
+    """
     if file is None:
         return folder() / "default.toml"
     path = Path(file).expanduser()
@@ -27,9 +42,15 @@ def locate(file: str | Path | None) -> Path:
         return path
     if path.parent == Path() and is_file(bundled):
         return bundled
+    own = own_folder()
+    if path.parent == Path():
+        for mine in (own / path, own / f"{path}.toml"):
+            if is_file(mine):
+                return mine
     known = [found.stem for found in folder().glob("*.toml")]
     raise ConfigError(
-        f"there is no configuration '{file}': give a path, or one of the bundled names ({', '.join(sorted(known))})"
+        f"there is no configuration '{file}': give a path, the name of a file in {own}, or one of the bundled names "
+        f"({', '.join(sorted(known))})"
     )
 
 

@@ -27,6 +27,9 @@ os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="brainmusic-run-")
 # What daemons keep for after a crash, likewise.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="brainmusic-state-")
 
+# And the user's own configurations, which are found by name.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="brainmusic-config-")
+
 # The same examples each time, however slow the machine is: a failure is one of the code, and comes again.
 settings.register_profile(
     "brainmusic", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import pytest
 
 from brainmusic_daemon.service import actions, commands, explainer, overview, places
 from brainmusic_daemon.service.command import Kind, Refused, Wrong
+from brainmusic_daemon.service.client import Answer
 from brainmusic_daemon.service.commands import COMMANDS, ROUTE
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.journal import Entry
 from tests import daemons
+from tests.faults import find
 from tests.receivers import wait_for
 
+SLOW_S = 5.0  # that a busy machine may take longer; 0 on one that does nothing else
 DOCS = Path(__file__).parent.parent / "docs" / "control.md"
 
 
@@ -211,16 +215,22 @@ def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Ev
 
 
 def test_too_many_requests_are_turned_away_not_kept(running: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = held(monkeypatch)
-    answers: list[str] = []
+    row, (begun, go_on) = find("too-many-commands"), held(monkeypatch)
+    answers: list[Answer] = []
     ok(running, "reload")  # whatever the test before has left to do is done
     running.control.submit("marker", ("x",))
     assert begun.wait(30)
     for _ in range(400):
-        running.control.submit("marker", ("x",), lambda answer: answers.append(answer.reason))
+        running.control.submit("marker", ("x",), answers.append)
+    ticks = running.ticker.ticks
+    wait_for(lambda: running.ticker.ticks > ticks)  # the music goes on meanwhile
     go_on.set()
+    room = time.monotonic()
     wait_for(lambda: len(answers) == 400)
-    assert answers.count("busy") == 400 - 256 and answers.count("") == 256
+    ok(running, "marker", "x")
+    assert row.seconds is not None and time.monotonic() - room <= row.seconds + SLOW_S
+    assert len([answer for answer in answers if answer.ok]) == 256
+    assert all(answer.reason == "busy" and row.says([answer.text]) for answer in answers if not answer.ok)
 
 
 def test_a_command_that_fails_inside_is_told_and_the_next_one_works(
@@ -270,8 +280,6 @@ def test_over_the_network_files_lie_beside_the_configuration(running: Daemon) ->
     assert places.inside(config, load, ("muse.toml", 1.0)) == (str(config.folder / "muse.toml"), 1.0)
     with pytest.raises(Refused, match=r"no 'mine\.py' in the configuration's folder"):
         places.inside(config, load, ("mine.py", None))
-    with pytest.raises(Refused, match="nothing is written over"):
-        places.inside(config, commands.find("save"), ("muse.toml",))
     with pytest.raises(Refused, match=r"ends in \.toml"):
         places.inside(config, commands.find("save"), ("setup.py",))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from brainmusic_daemon import config as configuration
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.service import install, units
 from brainmusic_daemon.service.units import LAUNCHD, SYSTEMD, Service
@@ -50,9 +51,25 @@ def test_the_unit_says_what_a_daemon_needs(tmp_path: Path) -> None:
     assert found["Type"] == "notify" and float(found["WatchdogSec"]) >= 5 and found["Restart"] == "on-failure"
     assert found["RestartPreventExitStatus"] == "2"
     command = shlex.split(found["ExecStart"])
-    assert command[:3] == [sys.executable, "-m", "brainmusic_daemon"]
-    assert command[3:6] == ["run", "--config", str(tmp_path / "my.toml")]
+    assert command[:4] == [sys.executable, "-P", "-m", "brainmusic_daemon"]
+    assert command[4:7] == ["run", "--config", str(tmp_path / "my.toml")]
     assert {"session.name=stage", "session.patience_s=inf", "--resume"} < {*command}
+
+
+def test_a_module_in_the_working_folder_is_nobodys(tmp_path: Path) -> None:
+    """A service starts in the home folder, where anything may lie."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('a queue of the home folder')\n", encoding="utf-8")
+    words = [*Service("stage").program, "check", "--no-measure"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_recordings_of_a_service_have_a_folder_unless_the_configuration_names_one(home: Path) -> None:
+    file = home / "my.toml"
+    file.write_text("", encoding="utf-8")
+    assert f"control.folder={home / 'brainmusic'}" in units.of(configuration.load(file), file).command
+    file.write_text('[control]\nfolder = "takes"\n', encoding="utf-8")
+    assert not any("control.folder" in word for word in units.of(configuration.load(file), file).command)
 
 
 @pytest.mark.parametrize(

@@ -43,19 +43,22 @@ def service(
     """
     from brainmusic_daemon import config as configuration
     from brainmusic_daemon.api import ConfigError
-    from brainmusic_daemon.service import install, units
+    from brainmusic_daemon.service import copies, install, units
 
     kind = manager.value if manager is not None else install.kind_here()
     if action is not Action.print and kind != install.kind_here():
         raise ConfigError(f"{kind} is not this system's: `print --for {kind}` shows the file")
     overrides = [f"session.name={name}"] if name is not None else []
-    file = configuration.locate(config).absolute() if config is not None else None
-    if action is not Action.uninstall or name is None:  # one whose configuration is gone can be removed by its name
-        name = configuration.load(file, overrides).session.name
-    wanted = units.Service(name, file)
+    if action is Action.uninstall and name is not None:  # one whose configuration is gone can be removed by its name
+        wanted = units.Service(name)
+    else:
+        file = configuration.locate(config).absolute()
+        own = copies.place(file)
+        wanted = units.of(configuration.load(own if own.is_file() else file, overrides), own)
     if action is Action.print:
         typer.echo(units.text(wanted, kind), nl=False)
         return
+    said = copies.copy(file) if action is Action.install else []
     do = install.install if action is Action.install else install.uninstall
-    for line in do(wanted, kind):
+    for line in [*said, *do(wanted, kind)]:
         typer.echo(line)

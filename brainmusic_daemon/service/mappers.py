@@ -199,8 +199,8 @@ class Mappers:
         origin = Path(config.origin)
         target = Path(path).expanduser() if path else origin
         same = target.resolve() == origin.resolve()
-        if same and origin.parent.resolve() == configuration.folder().resolve():
-            raise ConfigError(f"'{origin.stem}' belongs to the project; give your own file a name: save my.toml")
+        if configuration.is_bundled(target):
+            raise ConfigError(f"'{target.stem}' belongs to the project; give your own file a name: save my.toml")
         as_written = step.folder == config.folder and target.parent.resolve() == origin.parent.resolve()
         table = self.keep(step.table if as_written else choice.located(step.table, step.folder), target)
         table = choice.beside(table, target.parent)

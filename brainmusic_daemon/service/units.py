@@ -6,9 +6,14 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from brainmusic_daemon.config import Config
 
 SYSTEMD, LAUNCHD = "systemd", "launchd"
 KINDS = (SYSTEMD, LAUNCHD)
+RECORDINGS = "brainmusic"  # in the home folder: on a Mac no agent may write to Documents or Music without being asked
 
 _UNIT = """\
 # Written by `brainmusic service install`; `brainmusic service uninstall` removes it.
@@ -58,13 +63,15 @@ class Service:
 
     name: str  # session.name
     config: Path | None = None  # absolute; None: the default configuration
-    program: tuple[str, ...] = (sys.executable, "-m", "brainmusic_daemon")
+    program: tuple[str, ...] = (sys.executable, "-P", "-m", "brainmusic_daemon")  # -P: no module of the folder it is in
+    recordings: Path | None = None  # absolute, the folder for recordings by a bare name; None: the configuration says
 
     @property
     def command(self) -> list[str]:
         """Return the command line: a service waits for its headset for ever, and goes on where it was."""
         config = ["--config", str(self.config)] if self.config is not None else []
         settings = [f"session.name={self.name}", "session.patience_s=inf", "session.status=false"]
+        settings += [f"control.folder={self.recordings}"] if self.recordings is not None else []
         return [*self.program, "run", *config, *(part for s in settings for part in ("--set", s)), "--resume"]
 
     @property
@@ -74,6 +81,12 @@ class Service:
     @property
     def unit(self) -> str:
         return f"brainmusic-{self.name}.service"
+
+
+def of(config: Config, file: Path) -> Service:
+    """Return the service that plays `config` from `file`; its recordings do not lie about in the home folder."""
+    named = "folder" in config.tables.get("control", {})
+    return Service(config.session.name, file, recordings=None if named else Path.home() / RECORDINGS)
 
 
 def text(service: Service, kind: str) -> str:
