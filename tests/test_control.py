@@ -12,8 +12,8 @@ import pytest
 
 from brainmusic_daemon.service import actions, commands, explainer, overview, places
 from brainmusic_daemon.service.command import Kind, Refused, Wrong
-from brainmusic_daemon.service.client import Answer
 from brainmusic_daemon.service.commands import COMMANDS, ROUTE
+from brainmusic_daemon.service.control import Answer
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.journal import Entry
 from tests import daemons

