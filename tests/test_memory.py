@@ -96,6 +96,30 @@ def test_what_does_not_fit_is_told_and_left_aside(
     assert said in caplog.text
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"written": "other"},
+        {"config": "/else/where.toml"},
+        {"preset": "nobody"},
+        {"profile": "nobody"},
+        {"attempts": 3},
+    ],
+)
+@pytest.mark.parametrize("silent", [{"muted": True}, {"panicked": True}, {"gain_db": -40.0}])
+def test_what_was_silent_stays_silent_whatever_is_left_aside(
+    change: dict[str, object], silent: dict[str, object], file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.write(replace(kept(file), scene="calm", **change, **silent))  # type: ignore[arg-type]
+    config = configuration.load(file, ["session.name=kept"])
+    with caplog.at_level("INFO", logger="brainmusic_daemon.service.kept"):
+        same, found = memory.recall(config)
+    assert same == config and found is not None
+    assert {name: getattr(found, name) for name in silent} == silent
+    assert (found.scene, found.attempts) == ("", 0)
+    assert "what stays: " in caplog.text
+
+
 def test_it_is_taken_up(file: Path) -> None:
     memory.write(kept(file))
     config, found = memory.recall(configuration.load(file, ["session.name=kept"]))
@@ -146,3 +170,13 @@ def test_after_kill_9_it_plays_on_where_it_was(file: Path) -> None:
     with daemons.process(config=file, name=name) as third:  # without `resume` it begins anew
         assert plays(name)["mapper"]["name"] == "direct"  # type: ignore[index]
         assert not any("playing on" in line for line in third.said)
+
+
+def test_a_panic_outlives_another_mapper_in_the_configuration(file: Path) -> None:
+    """Somebody pressed panic, edited the mapper because of it, and starts the service anew."""
+    with daemons.daemon("session.resume=true", config=file, name="panicked") as first:
+        first.sounding.panic()
+    file.write_text(CONFIG + '[mapper]\nkind = "linear"\n', encoding="utf-8")
+    with daemons.daemon("session.resume=true", config=file, name="panicked") as second:
+        assert second.sounding.panicked
+        assert second.session.pipeline.host.playing.name == "linear"

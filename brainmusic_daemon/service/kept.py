@@ -61,11 +61,16 @@ class Kept:
         elif self.muted:
             sounding.mute(True)
 
+    @property
+    def levels(self) -> str:
+        """Return level and silence in words; "": as configured."""
+        said = [f"gain {self.gain_db:g} dB"] if self.gain_db is not None else []
+        return ", ".join([*said, *(["muted"] if self.muted or self.panicked else [])])
+
     def __str__(self) -> str:
         said = [f"mapper '{self.mapper}'", f"preset '{self.preset}'"]
         said += [f"scene '{self.scene}'"] * bool(self.scene) + [f"profile '{self.profile}'"] * bool(self.profile)
-        said += [f"gain {self.gain_db:g} dB"] if self.gain_db is not None else []
-        return ", ".join([*said, *(["muted"] if self.muted or self.panicked else [])])
+        return ", ".join([*said, *([self.levels] if self.levels else [])])
 
 
 def path(name: str) -> Path:
@@ -125,27 +130,41 @@ def write(kept: Kept) -> None:
 
 
 def recall(config: Config) -> tuple[Config, Kept | None]:
-    """Return `config` with what was played last in it, and that; None where there is nothing to take up."""
+    """Return `config` with what was played last in it, and that; None where there is nothing to take up.
+
+    Where that is left aside, level and silence are not: they are no part of what does not fit, and whoever has silenced
+    the room must not hear it again because a file was edited.
+    """
     kept = read(config.session.name)
     if kept is None:
         return config, None
     if (kept.config, kept.written) != (str(Path(config.origin).absolute()), fingerprint(config.tables)):
-        _log.info("the configuration was changed since it was played last: it counts")
-        return config, None
+        _log.info("the configuration was changed since it was played last: it counts%s", _but(kept))
+        return config, _left_aside(kept)
     if kept.attempts >= MOST_ATTEMPTS:
-        _log.warning("what was played last is not taken up: %d starts with it did not last", kept.attempts)
-        return config, None
+        said = "what was played last is not taken up: %d starts with it did not last%s"
+        _log.warning(said, kept.attempts, _but(kept))
+        return config, _left_aside(kept)
     people = [person.name for person in config.people] or [""]
     same = kept.asked == asked_profile(config.tables)
     kept = replace(kept, profiles={who: name for who, name in kept.profiles.items() if same and who in people})
     try:
         found = _taken_up(config, kept)
     except BrainmusicError as error:
-        _log.warning("what was played last is not taken up: %s", error)
-        return config, None
+        _log.warning("what was played last is not taken up: %s%s", error, _but(kept))
+        return config, _left_aside(kept)
     kept = replace(kept, attempts=kept.attempts + 1)
     _log.info("playing on where it was: %s", kept)
     return found, kept
+
+
+def _left_aside(kept: Kept) -> Kept | None:
+    """Return what stays in force of what is not taken up: how loud it is, and whether it sounds at all."""
+    return replace(kept, scene="", profile="", profiles={}, attempts=0) if kept.levels else None
+
+
+def _but(kept: Kept) -> str:
+    return f"; what stays: {kept.levels}" if kept.levels else ""
 
 
 def fingerprint(tables: Mapping[str, Any]) -> str:
