@@ -32,6 +32,10 @@ class ConfigError(BrainmusicError):
     exit_code = 2
 
 
+class Unfit(ConfigError):
+    """What has come does not go with the settings: the wrong device rather than a wrong setting, perhaps."""
+
+
 class SourceLost(BrainmusicError):
     """The source is away; opening it again later may succeed."""
 
@@ -266,10 +270,16 @@ class Source(Protocol):
 
     Settings are validated when the object is made; nothing is opened, and no heavy library imported, before `open`.
     A source whose silence is no fault (a recording with a gap) says `reopen_on_silence: ClassVar[bool] = False`.
+    One whose settings alone decide what it delivers (the name of a board) says `settled: ClassVar[bool] = True`: what
+    does not fit once will never.  One that can choose among devices may have `pass_over(why)`: the one that was opened
+    last is of no use, for this reason; another one is wanted.
     """
 
     def open(self, clock: Clock) -> StreamInfo:
-        """Connect.  Raises SourceLost (worth another try) or ConfigError (not); may be called again after `close`."""
+        """Connect.  Raises SourceLost (worth another try) or ConfigError (not); may be called again after `close`.
+
+        Unfit is worth another try where somebody waits: another device may answer then.
+        """
 
     def read(self, timeout: float) -> Chunk | None:
         """Return what arrived, waiting at most `timeout` seconds; None: nothing yet.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +28,8 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 @plugin
 class Brainflow:
     """A headset or amplifier that BrainFlow supports: OpenBCI, Muse, Unicorn, …, or a synthetic or playback board."""
+
+    settled: ClassVar[bool] = True  # what a board delivers is known by its name
 
     board: Annotated[str | int, Field(description="name or number of the board: CYTON_BOARD, muse_2, 38")] = (
         "SYNTHETIC_BOARD"

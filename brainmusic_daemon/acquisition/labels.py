@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from brainmusic_daemon.api import ConfigError, FloatArray
+from brainmusic_daemon.api import FloatArray, Unfit
 
 _ELECTRODE = re.compile(
     r"(?i)^(afp|fp|af|aff|f|ffc|fft|fc|ft|fcc|ftt|c|t|ccp|ttp|cp|tp|cpp|tpp|p|ppo|po|poo|o|oi|i|n|a|m|cb)(z|\d{1,2})(h?)$"
@@ -64,11 +64,11 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def renamed(channels: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
-    """Return the user's `names` in place of the device's; raises ConfigError when their number differs."""
+    """Return the user's `names` in place of the device's; raises Unfit when their number differs."""
     if not names:
         return channels
     if len(names) != len(channels):
-        raise ConfigError(f"`names` holds {len(names)} names for {len(channels)} channels ({', '.join(channels)})")
+        raise Unfit(f"`names` holds {len(names)} names for {len(channels)} channels ({', '.join(channels)})")
     return unique([tidy(name) for name in names])
 
 

@@ -13,9 +13,10 @@ from brainmusic_daemon import liblsl
 from brainmusic_daemon.acquisition import labels
 from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import estimate_rate
+from brainmusic_daemon.acquisition.lsl_known import Known
 from brainmusic_daemon.acquisition.lsl_streams import FORMATS, bounded, candidate, described, found_from, quoted, rivals
 from brainmusic_daemon.acquisition.scrutiny import refuse_haste
-from brainmusic_daemon.api import Chunk, Clock, ConfigError, FloatArray, SourceLost, StreamInfo, plugin
+from brainmusic_daemon.api import Chunk, Clock, FloatArray, SourceLost, StreamInfo, Unfit, plugin
 from brainmusic_daemon.harmless import harmless
 
 _COMPANY_S = 0.6  # wait so long for further matches: a headset's streams share a name, and liblsl's first query (the
@@ -43,18 +44,18 @@ class Lsl:
     longest_pause_s = 0.3  # looking costs a few datagrams, and whoever comes back wants to be heard at once
 
     _inlet: Any = field(default=None, init=False, repr=False)
-    _last_uid: str = field(default="", init=False, repr=False)
-    _last: tuple[object, ...] = field(default=(), init=False, repr=False)  # how it looked
     _choice: str = field(default="", init=False, repr=False)  # what else there was to take
+    _known: Known = field(default_factory=Known, init=False, repr=False)
 
     def open(self, clock: Clock) -> StreamInfo:
-        """Find the stream and connect.  Raises SourceLost naming what is there, ConfigError for a stream of text."""
+        """Find the stream and connect.  Raises SourceLost naming what is there, Unfit for a stream of text."""
         self.close()
         pylsl = liblsl.load()
-        info = self._resolve(pylsl)
+        self._known.begin()
+        info = self._known.begin(self._resolve(pylsl))
         label = f"LSL stream '{info.name()}'"
         if info.channel_format() not in FORMATS:
-            raise ConfigError(f"{label} (type {info.type() or 'none'}) carries text, not signals: name the EEG stream")
+            raise Unfit(f"{label} (type {info.type() or 'none'}) carries text, not signals: name the EEG stream")
         refuse_haste(info.nominal_srate(), "lsl")
         bounded(info)
         try:
@@ -88,8 +89,7 @@ class Lsl:
             details["left out"] = ", ".join(left)
         if self._choice:
             details["choice"] = self._choice
-        self._last_uid, self._last = info.source_id() or f"{info.name()}@{info.hostname()}", _look_of(info)
-        return StreamInfo(harmless(info.name()), names, rate, self._last_uid, None, details)
+        return StreamInfo(harmless(info.name()), names, rate, self._known.opened(), None, details)
 
     def read(self, timeout: float) -> Chunk | None:
         """Return all samples that are there, waiting for the first; raises SourceLost when the sender is gone."""
@@ -101,6 +101,10 @@ class Lsl:
             return self._pull(timeout)
         except self._lost as error:
             raise SourceLost(f"{self._label} has ended") from error
+
+    def pass_over(self, why: str) -> None:
+        """Take any other stream than the one that was opened last, which is of no use."""
+        self._known.pass_over(why)
 
     def close(self) -> None:
         """Disconnect."""
@@ -114,31 +118,34 @@ class Lsl:
         return " and ".join([*terms, *([f"({self.predicate})"] if self.predicate else [])])
 
     def _resolve(self, pylsl: Any) -> Any:
-        """Return the best match; among equals the stream that was open before."""
-        predicate = self._predicate()
+        """Return the best match; among equals the stream that was open before, of useless ones none."""
+        predicate, known = self._predicate(), self._known
         found = pylsl.resolve_bypred(predicate or "type='EEG'", 1, self.wait_s)
-        if found and self._last == _look_of(found[0]):  # back again: whoever wears it waits
+        if found and known.is_back(found[0]):  # whoever wears it waits
             return found[0]
-        if found and not (self.source_id and self.type):
+        if found and (not (self.source_id and self.type) or known.is_useless(found[0])):
             found = pylsl.resolve_bypred(predicate or "type='EEG'", 64, _COMPANY_S) or found
-        if not found and predicate and self._last_uid:  # what else is there was told when it was looked for first
+        if not found and predicate and known.uid:  # what else is there was told when it was looked for first
             raise SourceLost(f"no LSL stream with {predicate} answers any more")
+        if not predicate and all(map(known.is_useless, found)):
+            found = []
         every = found or pylsl.resolve_streams(_COMPANY_S)
-        again = [info for info in found if self._was_open(info)]
-        pool = again or found or ([] if predicate else every)  # no property given: EEG under any type, by evidence
+        found = known.useful(found)
+        again = [info for info in found if known.was_open(info)]
+        others = [] if predicate else [info for info in every if not known.is_useless(info)]
+        pool = again or found or others  # no property given: EEG under any type, by evidence
         at = best([candidate(info) for info in pool], anything=bool(again or found))
         if at is not None:
             self._choice = rivals(pool, at)
             return pool[at]
+        if not predicate:  # said again, where there is one
+            known.useful(filter(known.is_useless, every))
         there = "; ".join(
             f"'{f.name}' (type {f.type or 'none'}, {f.channels} × {f.format}, on {f.host})"
             for f in map(found_from, every)
         )
         there = there or "no stream on this network: is the headset's program running?"
         raise SourceLost(f"no LSL stream with {predicate or 'type EEG'} answers; there is {there}")
-
-    def _was_open(self, info: Any) -> bool:
-        return (info.source_id() or f"{info.name()}@{info.hostname()}") == self._last_uid
 
     def _connect(self, pylsl: Any, info: Any) -> None:
         """Open an inlet that gives each sample at once, and that says when the sender is gone.
@@ -196,8 +203,3 @@ class Lsl:
             rate = float(near) if abs(near / rate - 1) < 0.01 else rate
             said["rate"] = f"{remark}; taken as {rate:g} Hz"
         return rate, factor, said
-
-
-def _look_of(info: Any) -> tuple[object, ...]:
-    """Return what tells a stream from its siblings: those of one headset may share name and source id."""
-    return info.source_id(), info.name(), info.type(), info.channel_count(), info.nominal_srate(), info.hostname()

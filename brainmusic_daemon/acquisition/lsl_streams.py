@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from brainmusic_daemon import liblsl
 from brainmusic_daemon.acquisition.formats.choose import Candidate
-from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.api import ConfigError, Unfit
 from brainmusic_daemon.harmless import harmless
 
 MOST_CHANNELS, MOST_HZ = 8_192, 100_000.0
@@ -44,10 +44,10 @@ def found_from(info: Any) -> Found:
 
 
 def bounded(info: Any) -> None:
-    """Raise ConfigError for a stream that no headset has: it would take the memory before anything is known of it."""
+    """Raise Unfit for a stream that no headset has: it would take the memory before anything is known of it."""
     count, rate = info.channel_count(), info.nominal_srate()
     if count > MOST_CHANNELS or not 0 <= rate <= MOST_HZ:
-        raise ConfigError(
+        raise Unfit(
             f"the LSL stream '{info.name()}' on {info.hostname()} has {count} channels at {rate:g} Hz; at most "
             f"{MOST_CHANNELS} at {MOST_HZ:g} Hz are read"
         )

@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from brainmusic_daemon import liblsl
+from brainmusic_daemon.acquisition.lsl_known import Known
 from brainmusic_daemon.acquisition.lsl_streams import FORMATS, bounded, described, quoted
-from brainmusic_daemon.api import Chunk, Clock, ConfigError, SourceLost, StreamInfo, plugin
+from brainmusic_daemon.api import Chunk, Clock, SourceLost, StreamInfo, Unfit, plugin
 
 _PULL = 256  # samples at most per read
 _LISTEN_S = 1.0  # where no rate is stated
@@ -26,21 +27,26 @@ class Performer:
     """
 
     performs: ClassVar[bool] = True
+    longest_pause_s: ClassVar[float] = (
+        0.3  # looking costs a few datagrams, and who comes back wants to be heard at once
+    )
 
     stream: Annotated[str, Field(min_length=1, description="name of its stream: `<name> features`")]
     host: Annotated[str, Field(description="its computer's name, where two publish under one name")] = ""
     wait_s: Annotated[float, Field(ge=0.6, le=60, description="look for the stream this long at each attempt, s")] = 1.0
 
     _inlet: Any = field(default=None, init=False, repr=False)
+    _known: Known = field(default_factory=Known, init=False, repr=False)
 
     def open(self, clock: Clock) -> StreamInfo:
-        """Find the stream and connect.  Raises SourceLost naming what is there, ConfigError for what is no features."""
+        """Find the stream and connect.  Raises SourceLost naming what is there, Unfit for what is no features."""
         self.close()
         pylsl = liblsl.load()
-        info = self._resolved(pylsl)
+        self._known.begin()
+        info = self._known.begin(self._resolved(pylsl))
         label = f"LSL stream '{self.stream}' (type {info.type() or 'none'})"
         if info.type() != "Features" or info.channel_format() not in FORMATS:
-            raise ConfigError(f'{label} carries no features of a daemon; for a headset, kind = "lsl"')
+            raise Unfit(f'{label} carries no features of a daemon; for a headset, kind = "lsl"')
         bounded(info)
         self._lost, self._label = pylsl.util.LostError, label
         try:
@@ -54,7 +60,7 @@ class Performer:
             self.close()
             raise SourceLost(f"{label} on {info.hostname()} does not answer: {error}") from error
         if not all(names) or len(set(names)) < len(names):
-            raise ConfigError(f"{label} does not name its features, each once")
+            raise Unfit(f"{label} does not name its features, each once")
         self._buffer = np.empty((_PULL, len(names)), dtype=FORMATS[info.channel_format()])
         self._offset = statistics.median(clock.now() - pylsl.local_clock() for _ in range(9))
         rate = float(info.nominal_srate()) or self._rate(pylsl)
@@ -62,16 +68,19 @@ class Performer:
         return StreamInfo(self.stream, tuple(names), rate, uid, None, {"host": info.hostname(), "delivers": "features"})
 
     def _resolved(self, pylsl: Any) -> Any:
-        """Return the stream.  Raises SourceLost naming what there is."""
+        """Return the stream, a daemon's rather than a stranger's.  Raises SourceLost naming what there is."""
+        known = self._known
         terms = {"name": self.stream, "hostname": self.host}
         wanted = " and ".join(f"{key}={quoted(value)}" for key, value in terms.items() if value)
         found = pylsl.resolve_bypred(wanted, 1, self.wait_s)
-        if found:
-            return found[0]
+        good = [info for info in found if info.type() == "Features" and not known.is_useless(info)]
+        if good:
+            return good[0]
         every = pylsl.resolve_streams(0.6)  # the first to ask is not always answered
-        for info in every:
-            if info.name() == self.stream and self.host in ("", info.hostname()):
-                return info
+        called = [info for info in every if info.name() == self.stream and self.host in ("", info.hostname())]
+        called = sorted(known.useful(called), key=lambda info: info.type() != "Features")
+        if called:
+            return called[0]
         others = [info for info in every if info.type() == "Features"]
         there = ", ".join(f"'{info.name()}' on {info.hostname()}" for info in others) or "none"
         raise SourceLost(
@@ -104,6 +113,10 @@ class Performer:
         self._buffer[0] = row
         times = np.array([stamp, *stamps]) + self._offset
         return Chunk(self._buffer[: len(times)].astype(np.float64), times)
+
+    def pass_over(self, why: str) -> None:
+        """Take any other stream of this name than the one that was opened last, which is of no use."""
+        self._known.pass_over(why)
 
     def close(self) -> None:
         """Disconnect."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from brainmusic_daemon.acquisition import labels
-from brainmusic_daemon.api import ConfigError, StreamInfo
+from brainmusic_daemon.api import StreamInfo, Unfit
 
 MOST_HZ = 20_000.0  # the kernels of a second take half a minute to design there, and the time grows with the square
 MOST_CHANNELS = 2_048  # a tick's analysis takes longer than a tick beyond
@@ -21,10 +21,10 @@ def plain(text: str) -> str:
 
 
 def sound(info: StreamInfo, source: str) -> StreamInfo:
-    """Return `info` with names that can be shown; raises ConfigError where nobody can work with it."""
+    """Return `info` with names that can be shown; raises Unfit where nobody can work with it."""
     rate = info.samplerate
     if not (math.isfinite(rate) and rate > 0):
-        raise ConfigError(f"source '{source}' states a rate of {rate} Hz; it must be above 0")
+        raise Unfit(f"source '{source}' states a rate of {rate} Hz; it must be above 0")
     refuse_haste(rate, source)
     named = replace(info, name=plain(info.name))
     if all(channel.isprintable() for channel in info.channels):
@@ -33,17 +33,15 @@ def sound(info: StreamInfo, source: str) -> StreamInfo:
 
 
 def refuse_haste(rate: float, source: str) -> None:
-    """Raise ConfigError for a stated rate that there is no time and no memory for: before anybody makes room for it."""
+    """Raise Unfit for a stated rate that there is no time and no memory for: before anybody makes room for it."""
     if rate > MOST_HZ:
-        raise ConfigError(
-            f"source '{source}' states a rate of {rate:g} Hz; {MOST_HZ:g} Hz is the most: set a lower one"
-        )
+        raise Unfit(f"source '{source}' states a rate of {rate:g} Hz; {MOST_HZ:g} Hz is the most: set a lower one")
 
 
 def refuse_crowd(count: int, source: str) -> None:
-    """Raise ConfigError where more channels are listened to than a tick has time for."""
+    """Raise Unfit where more channels are listened to than a tick has time for."""
     if count > MOST_CHANNELS:
-        raise ConfigError(
+        raise Unfit(
             f"source '{source}' has {count} channels; {MOST_CHANNELS} is the most: choose some with features.channels"
         )
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.api import Unfit
 
 Groups = Callable[[Sequence[str]], Mapping[str, Collection[int]]]  # channel names → word → indices
 
@@ -22,14 +22,14 @@ def select(
     """Return the indices of `channels` (all where empty; in the device's order) less `exclude`.
 
     A wish is a channel's name, a word that `groups` knows (a region), or a name with wildcards; case does not matter.
-    Raises ConfigError for a wish that matches nothing, and when no channel is left.
+    Raises Unfit for a wish that matches nothing, and when no channel is left.
     """
     words = groups(names) if channels or exclude else {}
     inside = set().union(*(_matching(wish, names, words, "channels") for wish in channels))
     outside = set().union(*(_matching(wish, names, words, "exclude") for wish in exclude))
     picks = [i for i in range(len(names)) if (not channels or i in inside) and i not in outside]
     if not picks:
-        raise ConfigError(
+        raise Unfit(
             f"no channel is left: the source has {', '.join(names) or 'none'}; "
             "change features.channels or features.exclude"
         )
@@ -51,7 +51,7 @@ def _matching(wish: str, names: Sequence[str], words: Mapping[str, Collection[in
         return found
     there = f"there is {', '.join(names)}"
     if wanted in folded:
-        raise ConfigError(f"features.{setting}: no channel of the source belongs to '{wish}'; {there}")
+        raise Unfit(f"features.{setting}: no channel of the source belongs to '{wish}'; {there}")
     near = difflib.get_close_matches(wanted, [*known, *folded], n=1)
     hint = f"did you mean '{names[known[near[0]]] if near[0] in known else folded[near[0]]}'?" if near else there
-    raise ConfigError(f"features.{setting}: the source has no channel '{wish}'; {hint}")
+    raise Unfit(f"features.{setting}: the source has no channel '{wish}'; {hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,8 @@ class Simulator(Person):
 
     Alpha answers the eyes, the rest of the rhythms rise and fall slowly, with blinks, jaw clenches, hum and drift.
     """
+
+    settled: ClassVar[bool] = True
 
     chunk_ms: Annotated[float, Field(ge=0, le=500, description="samples come in chunks this long, ms")] = 8.0
     duration_s: Annotated[float, Field(ge=0, description="end after this long, s; 0: endless")] = 0.0

@@ -24,6 +24,7 @@ from brainmusic_daemon.api import (
     Source,
     SourceLost,
     StreamInfo,
+    Unfit,
 )
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ BACKOFF_S = (0.25, 5.0)  # first and longest pause between attempts
 BACKOFF_JITTER = 0.2  # ± share of a pause, so several programs do not retry in step
 SPARE_S = 2.0  # the ring is this much longer than four windows
 REMARKS = ("choice", "units", "rate", "gaps", "damage", "left out")  # details that were found or changed, not stated
+MOST_SAID = 64  # different complaints about devices that are remembered: strangers may publish ever new ones
 SAME_RATE = 2e-3  # estimated rates differ by this much from one opening to the next
 
 
@@ -75,10 +77,13 @@ class Acquisition:
         silence_s: float = 0.8,
         seed: int = 0,
         person: str = "",
+        waits: bool = False,
     ) -> None:
         """`window_s`: the longest window that will be asked for; `seed`: of the pauses' jitter.
 
         `person`: who wears it, where several do: all that is told begins with the name.
+
+        `waits`: a device that does not fit is no end before one that fits was ever seen: another one may come.
 
         `channels`, `exclude` and the words that `groups` gives for some of them: see `selection.select`.
         """
@@ -102,6 +107,10 @@ class Acquisition:
         self._reopens = bool(getattr(source, "reopen_on_silence", True))
         # a source that is cheap to look for says how soon it may be looked for again, at most
         self._longest_s = float(getattr(source, "longest_pause_s", BACKOFF_S[1]))
+        # another device may come in its place, unless it is a file, or a board by its name
+        self.waits = waits and self._reopens and not getattr(source, "settled", False)
+        self._refusal: tuple[int, Unfit] | None = None  # generation, and what whoever listens has against it
+        self._said: set[str] = set()  # of devices that do not fit, since one that does
         self._is_open = self._reopened = False
         self._another = ""  # that the newest opening found another device
         self._pace = scrutiny.Pace(1.0, math.inf)  # nothing is open yet: it never begins
@@ -159,6 +168,15 @@ class Acquisition:
         """Start the acquisition thread."""
         self._thread = threading.Thread(target=self._run, name=f"{self._whose}acquisition", daemon=True)
         self._thread.start()
+
+    def refuse(self, generation: int, why: Unfit) -> None:
+        """Let go of the device that gave this ring, if the source can choose another one.  From any thread.
+
+        Why has been told.
+        """
+        if hasattr(self._source, "pass_over"):
+            self._said = {*self._said, str(why)}
+            self._refusal = generation, why
 
     def ask_to_stop(self) -> None:
         """Let the thread come to its end, without waiting for it."""
@@ -218,6 +236,9 @@ class Acquisition:
                 if self._clock.now() < self._retry_at:
                     return False
                 self._open()
+            if self._refusal is not None and self._refusal[0] == self.setup.generation:
+                self._timeline = None  # the next one is listened to anew, whatever it is
+                raise self._refusal[1]
             chunk = self._source.read(timeout)
             now = self._clock.now()
             if chunk is not None and len(chunk.times):
@@ -239,9 +260,12 @@ class Acquisition:
             self._lose(error)
         except ConfigError as error:
             if self.seen and self._reopens:  # what worked may come back: a wrong device in its place ends no show
-                if str(error) != str(self.error):
-                    log.warning("%s%s; waiting for the one before", self._whose, scrutiny.plain(str(error)))
+                self._let_pass(error, "waiting for the one before")
                 self._lose(SourceLost(str(error)))
+                return False
+            if self.waits and isinstance(error, Unfit):  # whoever is on the network must not end what waits for days
+                self._let_pass(error, "waiting for another one")
+                self._lose(error)
                 return False
             self._close()
             self.error = error
@@ -303,6 +327,7 @@ class Acquisition:
             back = f" again{self._another}" if self.seen else ""
             self._counts["reconnects"] += self._reopened
             self.seen, self.error, self._attempt, self._reopened = True, None, 0, False
+            self._said = set()
             self._tell(
                 SourceState.STREAMING,
                 f"source '{info.name}' is streaming{back}: {len(info.channels)} channels at {info.samplerate:g} Hz",
@@ -312,15 +337,24 @@ class Acquisition:
                     if info.details.get(about):
                         log.info("%s%s: %s", self._whose, about, scrutiny.plain(info.details[about]))
 
-    def _lose(self, error: SourceLost) -> None:
+    def _let_pass(self, error: ConfigError, way: str) -> None:
+        """Tell once that a device does not fit, and have the source try others first."""
+        if str(error) not in self._said:
+            log.warning("%s%s; %s", self._whose, scrutiny.plain(str(error)), way)
+        self._said = {*self._said, str(error)} if len(self._said) < MOST_SAID else {str(error)}
+        if isinstance(error, Unfit) and (pass_over := getattr(self._source, "pass_over", None)) is not None:
+            pass_over(str(error))
+
+    def _lose(self, error: BrainmusicError) -> None:
         self._close()
+        self._refusal = None
         first, longest = BACKOFF_S[0], self._longest_s
         pause = min(longest, first * 2.0 ** min(self._attempt, 10))
         self._attempt += 1
         self._retry_at = self._clock.now() + pause * (1.0 + self._random.uniform(-BACKOFF_JITTER, 0.0))
         self.error = error
-        if self.state is SourceState.LOST:
-            self.last_message = f"{self._whose}{error}"
+        if self.state is SourceState.LOST or str(error) in self._said:
+            self.state, self.last_message = SourceState.LOST, scrutiny.plain(f"{self._whose}{error}")
             log.debug("%s", self.last_message)
         else:
             self._tell(SourceState.LOST, str(error))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from brainmusic_daemon.api import ConfigError, Features, FloatArray, State, StreamInfo, Window
+from brainmusic_daemon.api import Features, FloatArray, State, StreamInfo, Unfit, Window
 from brainmusic_daemon.features import delays, montage, reference
 from brainmusic_daemon.features.artifacts import Artifacts
 from brainmusic_daemon.features.baseline import Baseline
@@ -173,7 +173,7 @@ class FeatureBank:
         return analysis.window.time - self.setup.delays["alpha"], value
 
     def know(self, profile: Profile, info: StreamInfo, reference: str) -> None:
-        """Start from a person's known ranges.  Raises ConfigError where the profile has nothing of this headset."""
+        """Start from a person's known ranges.  Raises Unfit where the profile has nothing of this headset."""
         names = self.names[: self._n]
         fitting = fit(profile, info, self.setup, names, reference)
         ranges, of = profile.ranges, fitting.of
@@ -240,7 +240,7 @@ def build(info: StreamInfo, config: Any, derived: dict[str, Feature]) -> Feature
     features, quality, baseline, tick = config.features, config.quality, config.baseline, config.tick
     usable = {name: edges for name, edges in features.bands.items() if edges[0] < info.samplerate / 2 - 1}
     if not usable:
-        raise ConfigError(
+        raise Unfit(
             f"a headset of {info.samplerate:g} Hz shows none of the bands ({', '.join(features.bands)}): "
             f"it takes more than {2 * min(low for low, _ in features.bands.values()) + 2:g} Hz"
         )

@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from brainmusic_daemon.api import ConfigError, FloatArray, StreamInfo
+from brainmusic_daemon.api import FloatArray, StreamInfo, Unfit
 from brainmusic_daemon.features.kernels import Prior, Tabulated
 from brainmusic_daemon.features.montage import Setup, setup
 
@@ -112,11 +112,11 @@ class Fit:
 
 
 def compare(profile: Profile, info: StreamInfo, reference: str) -> tuple[str, ...]:
-    """Return what differs from the headset of the calibration.  Raises ConfigError where nothing is the same."""
+    """Return what differs from the headset of the calibration.  Raises Unfit where nothing is the same."""
     now, then = {name.casefold() for name in info.channels}, {name.casefold() for name in profile.channels}
     calibrated = f"profile '{profile.name}' ({profile.source}, {profile.day})"
     if not now & then:
-        raise ConfigError(
+        raise Unfit(
             f"{calibrated} knows the channels {_some(profile.channels)}, and this headset has {_some(info.channels)}: "
             f"none is the same. Calibrate with this headset (brainmusic calibrate {profile.name}2), or go without: "
             "--set session.profile="
@@ -139,7 +139,7 @@ def fit(profile: Profile, info: StreamInfo, now: Setup, features: tuple[str, ...
     """Return what of a profile holds for `features` (n,) of the headset `info` with the pools and bands of `now`.
 
     A place keeps its range where most of its electrodes are the same, a channel where it was usable, and both where
-    the band has the same edges.  Raises ConfigError where no channel is the same.
+    the band has the same edges.  Raises Unfit where no channel is the same.
     """
     remarks = compare(profile, info, reference)
     if reference != profile.reference:

@@ -7,11 +7,13 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from brainmusic_daemon.acquisition.supervisor import SourceState
-from brainmusic_daemon.api import SourceLost, StreamInfo
+from brainmusic_daemon.api import ConfigError, SourceLost, StreamInfo
 from brainmusic_daemon.clock import WallClock
 from brainmusic_daemon.config import Config
+from brainmusic_daemon.service import web_told
 from brainmusic_daemon.service.advertise import advertiser
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.battery import Battery
@@ -62,9 +64,9 @@ class Daemon:
         self.profiles = Profiles(self)
         self.rehearsal = Rehearsal(self)
         self.control = Control(self)
-        self.socket = ControlSocket(self.control, config.session.name)
-        self.osc_in = ControlOsc(self.control, config.control)
         self.web = Web(self)
+        self.socket = ControlSocket(self.control, config.session.name, {"page": partial(web_told.page, self.web)})
+        self.osc_in = ControlOsc(self.control, config.control)
         self._advertiser = advertiser(self)
         self.logbook = LogBook()
         self._tick_thread = threading.Thread(target=self._run_ticker, name="tick", daemon=True)
@@ -177,7 +179,8 @@ class Daemon:
             given_up = now > patience and tried
             failed = ending and (acquisition.error is not None or now > acquisition.silence_s)
             if not acquisition.seen and (given_up or failed):
-                raise SourceLost(acquisition.last_message or f"nothing has come from the source for {now:.0f} s")
+                kind = ConfigError if isinstance(acquisition.error, ConfigError) else SourceLost
+                raise kind(acquisition.last_message or f"nothing has come from the source for {now:.0f} s")
             if (ending or now > patience) and (why := self.host.all_lost):
                 raise lost_for_good(why)
             if ending:
@@ -195,7 +198,8 @@ class Daemon:
             waiting = session.acquisition.last_message or "looking for the headset"
             follows = f"{frame.features.state}: {session.acquisition.last_message}" if session.attached else waiting
             lost = f"; not open: {', '.join(self.host.lost)}" if self.host.lost else ""
-            self.notify.status(f"{follows}; mapper {session.pipeline.host.playing.name}{lost}")
+            page = f"; page {self.web.here}" if self.web.here else ""
+            self.notify.status(f"{follows}; mapper {session.pipeline.host.playing.name}{lost}{page}")
 
     def _run_ticker(self) -> None:
         self.ticker.run(self._stop_ticking)

@@ -11,7 +11,7 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon.acquisition.ring import Ring
 from brainmusic_daemon.acquisition.several import Several
 from brainmusic_daemon.acquisition.supervisor import Acquisition, SourceState
-from brainmusic_daemon.api import Clock, ConfigError, Source, StreamInfo, Window
+from brainmusic_daemon.api import Clock, ConfigError, Source, StreamInfo, Unfit, Window
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import montage, performed, succession
 from brainmusic_daemon.features.bank import FeatureBank
@@ -41,6 +41,7 @@ class Head:
             silence_s=config.session.silence_s,
             seed=seed,
             person=person,
+            waits=bool(person) or math.isinf(config.session.patience_s),  # one of several ends nothing for the others
         )
         self.bank: Member | None = None
         self.info: StreamInfo | None = None  # that the bank was designed for
@@ -55,9 +56,21 @@ class Head:
         there = ring is not None and info is not None and generation != self._refused
         return there and (self._attached is None or self._attached[0] != generation)
 
-    def refuse(self) -> None:
-        """Do without the headset that has come: it is silence to the music until another one comes."""
+    @property
+    def waits(self) -> bool:
+        """Return whether a headset that is of no use is waited out, even where none was of use yet."""
+        return self.acquisition.waits and math.isinf(self._config.session.patience_s)
+
+    def refuse(self, why: ConfigError) -> None:
+        """Do without the headset that has come, and say so: it is silence to the music until another one comes."""
+        _log.error("%s; waiting for another headset", why)
+        self.let_go(why)
+
+    def let_go(self, why: ConfigError) -> None:
+        """Do without the headset that has come; why has been told."""
         self._refused = self.acquisition.generation
+        if isinstance(why, Unfit):
+            self.acquisition.refuse(self._refused, why)
 
     @property
     def attached(self) -> bool:
@@ -163,6 +176,7 @@ class Heads:
                 head.design()
             except ConfigError as error:
                 self._leave_out(head, str(error))
+                head.let_go(error)
                 why = error
         self._coming = {who: head for who, head in self._heads.items() if head.bank is not None}
         if not self._coming:
@@ -188,8 +202,13 @@ class Heads:
             head.install()
         self._here = self._coming
 
-    def refuse(self) -> None:
-        """Whom nobody can listen to was left out by `design` already."""
+    @property
+    def waits(self) -> bool:
+        """Return whether headsets that are of no use are waited out, even where none was of use yet."""
+        return any(head.waits for head in self._heads.values())
+
+    def refuse(self, why: ConfigError) -> None:
+        """Whom nobody can listen to was told, and left out by `design` already."""
 
     def hear(self, time: float) -> tuple[list[Window], list[bool]]:
         """Return everybody's newest window, and whether their samples arrive."""

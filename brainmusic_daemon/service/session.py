@@ -15,7 +15,7 @@ import numpy as np
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon import features
 from brainmusic_daemon.acquisition.ring import Ring
-from brainmusic_daemon.api import Chunk, Clock, ConfigError, Features, Frame, Output, Source, State, StreamInfo
+from brainmusic_daemon.api import Chunk, Clock, ConfigError, Features, Frame, Output, Source, State, StreamInfo, Unfit
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.features import bank
@@ -115,10 +115,9 @@ class Session:
         try:
             bank = self.head.design()
         except ConfigError as error:
-            if not self.head.attached:
+            if not self.head.attached and not (self.head.waits and isinstance(error, Unfit)):
                 raise
-            self.head.refuse()  # the show goes on: whoever changed headsets may change them back
-            _log.error("%s; waiting for another headset", error)
+            self.head.refuse(error)  # the show goes on: whoever changed headsets may change them back
             return False
         self.prepare(bank)
         self.head.install()
