@@ -374,6 +374,36 @@ def test_a_lying_chunk_length_gives_what_is_before_it(tmp_path: Path) -> None:
     assert "damaged" in info.details["damage"]
 
 
+def test_a_chunk_that_states_more_samples_than_it_holds_is_left_out(tmp_path: Path) -> None:
+    path = _xdf(tmp_path, _eeg(np.arange(1000) / RATE))
+    content = path.read_bytes()
+    at = content.rindex(b"\x03\0" + struct.pack("<I", 1) + b"\x04") + 7  # in the last chunk: how many samples
+    path.write_bytes(content[:at] + struct.pack("<I", 2**31) + content[at + 4 :])  # 17 GB of stamps alone
+    info, chunks = _play(Recording(path=str(path)))
+    assert np.array_equal(_all(chunks)[0], _noise(1000)[:950])
+    assert "damaged in the middle" in info.details["damage"] or "damaged after" in info.details["damage"]
+
+
+def test_a_stream_of_more_channels_than_there_can_be_does_not_take_the_others_along(tmp_path: Path) -> None:
+    path = _xdf(tmp_path, _eeg(np.arange(1000) / RATE))
+    key = struct.pack("<I", 9)
+    crowd = _eeg(np.arange(10) / RATE).header().replace(b"<channel_count>3<", b"<channel_count>99999999<")
+    assert b"99999999" in crowd
+    more = (
+        xdf_writer.chunk(2, key + crowd) + xdf_writer.chunk(3, key + b"\x01\0") + xdf_writer.chunk(6, key + b"<info/>")
+    )
+    path.write_bytes(path.read_bytes() + more)
+    assert np.array_equal(_all(_play(Recording(path=str(path)))[1])[0], _noise(1000))
+
+
+@pytest.mark.parametrize("stamp", [1e300, -1e300, 1e13])
+def test_stamps_that_tell_nothing_are_not_followed(stamp: float, tmp_path: Path) -> None:
+    times = np.arange(1000) / RATE
+    times[400:600] = stamp
+    info, chunks = _play(Recording(path=str(_xdf(tmp_path, _eeg(times)))))
+    assert len(_all(chunks)[0]) == 1000 and "unusable time stamps" in info.details["gaps"]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"XDF:", b"not an XDF file at all", b"XDF:" + b"\xff" * 200, b"XDF:\x04\xff\xff\xff\x7f"]
 )

@@ -14,6 +14,8 @@ from brainmusic_daemon.acquisition.formats.xdf_file import Stream, describe, str
 from brainmusic_daemon.acquisition.scrutiny import refuse_haste
 from brainmusic_daemon.api import ConfigError
 
+LATEST_S = 1e12  # of time stamps: beyond, a double does not tell samples apart
+
 
 def read(path: Path, wanted: str = "") -> Take:
     """Read the EEG stream, or the stream `wanted` by name, type, source id or number.  Raises ConfigError."""
@@ -59,7 +61,7 @@ def _take(path: Path, stream: Stream, remarks: Sequence[str]) -> Take:
     if samplerate <= 0:
         raise ConfigError(f"the recording {path}: stream '{stream.name}' has neither a rate nor usable time stamps")
     refuse_haste(samplerate, f"recording {path.name}")
-    if np.isfinite(stream.times).all():
+    if (np.abs(stream.times) < LATEST_S).all():  # neither NaN nor absurd
         runs, gaps = runs_of(stream.times, samplerate)
     else:
         runs, gaps = even(len(samples), samplerate), "unusable time stamps: evenly spaced instead"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import logging
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from brainmusic_daemon.acquisition.formats.salvage import MOST_CHANNELS, salvaged
 from brainmusic_daemon.api import ConfigError, FloatArray
-
-MOST_CHANNELS = 65_536  # whatever a description says
-_BOUNDARY = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")  # behind it pyxdf goes on after damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +65,11 @@ def _load(path: Path) -> tuple[list[Any], list[str]]:
     if content[:4] != b"XDF:":
         raise ConfigError("it is no XDF file")
     first: Exception | None = None
-    end = _intact(content)
-    attempts = [(content, True, "")]
-    if end < len(content):
-        attempts.append((content[:end], True, f"damaged after {end} of {len(content)} bytes: read up to there"))
-        if content.find(_BOUNDARY, end) < 0:  # cut off: pyxdf would fill up a sample that is not all there
-            attempts.pop(0)
+    data, end = salvaged(content)
+    whole, begins = end == len(content), len(data) == end
+    attempts = [(data, True, "" if whole or not begins else _upto(end, content))]
+    if not begins:
+        attempts.append((content[:end], True, _upto(end, content)))
     attempts.append((content[:end], False, "the clock offsets are unusable and were left out"))
     for data, synchronize, remark in attempts:
         with _overheard("pyxdf.pyxdf") as said:
@@ -84,27 +80,14 @@ def _load(path: Path) -> tuple[list[Any], list[str]]:
             except Exception as error:  # noqa: BLE001  the next attempt asks less of the file
                 first = first or error
                 continue
-        remarks = [remark] if remark else [] if end == len(content) else ["damaged in the middle: the rest was read"]
+        remarks = [remark] if remark else [] if whole else ["damaged in the middle: the rest was read"]
         return loaded, remarks + [line for line in said if "egments and clock-segments" not in line]
     assert first is not None
     raise first
 
 
-def _intact(content: bytes) -> int:
-    """Return how many bytes from the beginning form whole chunks of a known kind."""
-    at = 4
-    while at < len(content):
-        width = content[at]
-        if width not in (1, 4, 8) or at + 1 + width > len(content):
-            return at
-        length = int.from_bytes(content[at + 1 : at + 1 + width], "little")
-        body = at + 1 + width
-        if length < 2 or body + length > len(content):
-            return at
-        if not 1 <= struct.unpack_from("<H", content, body)[0] <= 6:
-            return at
-        at = body + length
-    return at
+def _upto(end: int, content: bytes) -> str:
+    return f"damaged after {end} of {len(content)} bytes: read up to there"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from brainmusic_daemon.acquisition.formats import markers, xdf, xdf_file
+from brainmusic_daemon.acquisition.formats import markers, salvage, xdf
 from brainmusic_daemon.api import ConfigError
 from tests.fuzz import bed
 from tests.fuzz.targets.text import whole
@@ -50,7 +50,7 @@ WORDS = (
     "99999999",
     "&amp;",
     "<!DOCTYPE a [<!ENTITY b 'c'>]>",
-    xdf_file._BOUNDARY,
+    salvage._BOUNDARY,
     b"\x01\x05",
     b"\x04\xff\xff\xff\x7f",
     b"\x08",
@@ -124,7 +124,7 @@ def seeds() -> dict[str, bytes]:
         "eeg": b"C" + BETWEEN.join([begin, *eeg, *words]),
         "int": b"C" + BETWEEN.join([begin, *whole_numbers]),
         "raw": built(b"C" + BETWEEN.join([begin, *eeg])),
-        "boundary": b"C" + BETWEEN.join([begin, *eeg[:3], b"\x05" + xdf_file._BOUNDARY, *eeg[3:]]),
+        "boundary": b"C" + BETWEEN.join([begin, *eeg[:3], b"\x05" + salvage._BOUNDARY, *eeg[3:]]),
         "none": b"XDF:",
         "other": b"C" + BETWEEN.join([begin, *words]),
     }
