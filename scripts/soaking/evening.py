@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from soaking.wall import Evening
 
 TICK = 0.02
-WARM_S = 270.0  # or a third of the whole: by then all is loaded, and the three minutes that are remembered are full
+WARM_S = 270.0  # or nearly half of the whole: by then all is loaded, and the three minutes that are remembered are full
 LONG_S = 240.0
 BRIEF_S = 60.0  # in less there may be no time to go away and come back
 ASKED_MISSED = 1e-5
@@ -23,7 +23,7 @@ _BLOCK_MS = 5.4  # of the sound
 
 def judge(found: Evening) -> list[Verdict]:
     """Judge all of it."""
-    warm = [each for each in found.looks if each.time > min(WARM_S, found.seconds / 3)]
+    warm = [each for each in found.looks if each.time > min(WARM_S, 0.45 * found.seconds)]
     return [*memory(warm, LONG_S), *leaks(warm), *_behaved(found), *_in_time(found), *_quick(found)]
 
 
