@@ -5,7 +5,7 @@
 #       --set 'output.osc.targets=["host.docker.internal:57120"]'           the same with Docker Desktop
 #   docker run --rm --network host -v "$PWD:/data" brainmusic run --config my.toml
 #   docker run --rm -p 127.0.0.1:57180:57180 brainmusic run --set output.audio.enabled=false --set web.host=0.0.0.0
-#       the page at http://127.0.0.1:57180/ of this computer; the log says with which #token=
+#       the page at http://127.0.0.1:57180/ of this computer; `docker exec CONTAINER brainmusic page` shows it with its #token=
 #   docker run --rm -v "$PWD:/data" brainmusic render session.xdf --wav session.wav --controls session.csv
 # LSL finds streams by multicast (UDP 16571) and carries them over TCP and UDP 16572-16604: only --network host lets that through.
 # A serial headset needs --device=/dev/ttyUSB0 and --group-add dialout.
@@ -37,7 +37,8 @@ WORKDIR /data
 STOPSIGNAL SIGTERM
 # The page, where web.host lets it be reached; inside, it listens at 127.0.0.1, which no -p reaches.
 EXPOSE 57180/tcp
-# The daemon itself answers, over its control socket; whether its ticks come is in the answer (and at /healthz).
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["brainmusic", "status"]
+# Fails when ticks stand still, an output is lost, or nobody answers: what /healthz says, over the control socket.
+# The first start compiles the synth. Docker itself only shows the result: an unhealthy container is not started anew.
+HEALTHCHECK --interval=15s --timeout=10s --start-period=5m CMD ["brainmusic", "status", "--healthy"]
 ENTRYPOINT ["brainmusic"]
 CMD ["run", "--set", "output.audio.enabled=false"]

@@ -184,7 +184,7 @@ class WebConfig(Section):
     token: str = Field(
         "",
         pattern=r"^([A-Za-z0-9_.~-]{8,200})?$",
-        description="asked for; empty: none on loopback, else a new one each run",
+        description="asked for; empty: none on loopback, else one is made and kept",
     )
     hosts: list[str] = Field(default_factory=list, description="further names under which this computer is reached")
     advertise: bool = Field(True, description="tell the network where OSC and OSCQuery are, where it can reach them")

@@ -35,6 +35,7 @@ def test_ours_is_fine(tmp_path: Path) -> None:
         ("COPY --from=build", "COPY --from=elsewhere", "no such stage"),
         ('ENTRYPOINT ["brainmusic"]', "ENTRYPOINT brainmusic run", "signals would not arrive"),
         ("HEALTHCHECK", "LABEL", "no HEALTHCHECK"),
+        (', "--healthy"]', "]", "HEALTHCHECK would not see ticks that stand still"),
         ("WORKDIR /data", "WORKDIR data", "WORKDIR is relative"),
         ("PYTHONUNBUFFERED=1", "API_TOKEN=abc", "a secret in ENV"),
     ],

@@ -158,6 +158,7 @@ def test_the_command_itself(home: Path) -> None:
     assert plistlib.loads(shell("service", "print", "--for", "launchd").stdout.encode())["Label"]
     done = shell("service", "install", "--config", str(config))
     assert done.returncode == 0, done.stderr
+    assert "its page: brainmusic page --open --name evening" in done.stdout
     file = home / ".config" / "systemd" / "user" / "brainmusic-evening.service"
     assert file.read_text(encoding="utf-8") == shown.stdout
     config.unlink()

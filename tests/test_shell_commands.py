@@ -101,7 +101,9 @@ def test_each_has_help_with_an_example(name: str) -> None:
     assert done.returncode == 0 and f"Example: brainmusic {name}" in done.stdout
 
 
-@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("swap", "direct"), ("tell", "mute", "0")])
+@pytest.mark.parametrize(
+    "words", [("status",), ("status", "--json"), ("status", "--healthy"), ("swap", "direct"), ("tell", "mute", "0")]
+)
 def test_the_short_commands_import_next_to_nothing(running: daemons.Process, words: tuple[str, ...]) -> None:
     """That is what keeps them below 200 ms; the clock itself says little on a busy machine."""
     heavy = {"numpy", "rich", "typer", "pydantic", "importlib.metadata", "brainmusic_daemon.api"}
@@ -114,7 +116,8 @@ def test_the_short_commands_import_next_to_nothing(running: daemons.Process, wor
 
 
 USUAL = (
-    "status", "status --json", "status --name x --json", "stop", "stop --name=x", "swap linear", "swap linear --fade 4",
+    "status", "status --healthy", "status --name x --healthy",
+    "status --json", "status --name x --json", "stop", "stop --name=x", "swap linear", "swap linear --fade 4",
     "swap --fade=0 my.toml --name x", "swap linear --name x --fade 1e1", "tell panic", "tell rate -0.5",
     "tell route tempo gain 1.5 --name x", "tell --name a --name b gain -inf", "tell scene a=b",
 )  # fmt: skip
@@ -122,7 +125,8 @@ ODD = (
     "", "status --help", "status -h", "status now", "status --js", "status --json=1", "stop it", "stop --name",
     "swap", "swap a b", "swap linear --fade", "swap linear --fade 61", "swap linear --fade -1", "swap -x",
     "swap linear --fade nan", "swap linear --fade much", "tell", "tell panic --now", "tell rate -h", "--version",
-    "tell -- rate -1", "run", "devices --json", "swap linear --json", "stop --fade 1",
+    "tell -- rate -1", "status --healthy --json", "page", "devices --json", "swap linear --json", "stop --fade 1",
+    "run",
 )  # fmt: skip
 
 
@@ -137,6 +141,7 @@ def test_what_is_understood_without_the_parser_is_what_the_parser_understands(
         return client.Answer(True, "one; two", {"a": 1})
 
     monkeypatch.setattr(client, "tell", tell)
+    monkeypatch.setattr(client, "health", lambda *given: asked.append(("health", *given)) or ("well", ""))
     monkeypatch.setattr(client, "stop", lambda name: asked.append(("stop", name)) or "ended")
     monkeypatch.setattr(sys, "argv", ["brainmusic", *line.split()])
     assert short.carried_out(line.split())

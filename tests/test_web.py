@@ -114,14 +114,29 @@ def test_a_foreign_name_that_points_here_is_turned_away(served: Daemon, host: st
     assert served.web.guard.refused["host"] == before + 1
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "[::1]:57180", "192.168.1.5"])
-def test_addresses_and_own_names_are_known(served: Daemon, host: str) -> None:
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "[::1]:57180", "127.9.9.9"])
+def test_loopback_is_known(served: Daemon, host: str) -> None:
     assert get(served, Host=host)[0] == 200
 
 
+@pytest.mark.parametrize("host", [socket.gethostname(), f"{socket.gethostname()}.local:57180", "192.168.1.5"])
+def test_on_loopback_this_computers_name_in_the_network_is_a_foreign_one(served: Daemon, host: str) -> None:
+    """Whoever answers for names in the network may let it point to a page of theirs first, and here then."""
+    if host == "localhost":
+        pytest.skip("this computer has no other name")
+    assert get(served, Host=host)[0] == 400
+
+
+def test_beyond_loopback_own_names_and_addresses_are_known_as_the_token_is_asked_for() -> None:
+    guard = Guard("a-token-to-test", beyond_loopback=True)
+    own = socket.gethostname()
+    assert all(map(guard._is_ours, ("localhost", own, f"{own}.local:1", "192.168.1.5", "[fe80::1]:80")))
+    assert not guard._is_ours("evil.example")
+
+
 def test_further_names_can_be_allowed() -> None:
-    guard = Guard("", ["Brain.Studio"])
-    assert guard._is_ours("brain.studio:57180") and not guard._is_ours("studio")
+    guard = Guard("", ["Brain.Studio", "192.168.1.5"])
+    assert guard._is_ours("brain.studio:57180") and guard._is_ours("192.168.1.5:1") and not guard._is_ours("studio")
 
 
 @pytest.mark.parametrize(("method", "body", "status"), [("POST", b"x", 405), ("GET", b"x" * 100_000, 413)])
@@ -216,8 +231,9 @@ def test_who_says_nothing_is_not_waited_for(guarded: Daemon, monkeypatch: pytest
 
 def test_beyond_this_computer_there_is_always_a_token() -> None:
     settings = ["web.host=0.0.0.0", "output.audio.enabled=false"]
-    made = [Daemon(configuration.load(None, settings)).web.token for _ in range(2)]
-    assert len(made[0]) >= 16 and made[0] != made[1]
+    names = ("one", "one", "another")
+    made = [Daemon(configuration.load(None, [*settings, f"session.name={name}"])).web.token for name in names]
+    assert len(made[0]) >= 16 and made[0] == made[1] != made[2]
     assert Daemon(configuration.load(None, [*settings, "web.token=my-own-token"])).web.token == "my-own-token"
     assert Daemon(configuration.load(None, settings[1:])).web.token == ""
 

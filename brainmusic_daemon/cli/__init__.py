@@ -21,7 +21,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS
 
 COMMANDS = (
     *("run", "render", "replay", "record", "calibrate", "agency", "train"),
-    *("swap", "status", "stop", "tell", "service", "devices", "check", "bench"),
+    *("swap", "status", "stop", "tell", "page", "service", "devices", "check", "bench"),
 )
 """Each is a module here, with a function of its name."""
 

@@ -11,7 +11,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-NAME, FADE, JSON = "--name", "--fade", "--json"
+from brainmusic_daemon.harmless import harmless
+
+NAME, FADE, JSON, HEALTHY = "--name", "--fade", "--json", "--healthy"
+SWITCHES = frozenset((JSON, HEALTHY))
+HEALTHY_S = 3.0  # for an answer: whoever asks every few seconds does not wait for long
+UNHEALTHY = 1  # exit code
 MOST_FADE_S = 60.0
 
 
@@ -21,6 +26,17 @@ def status(as_json: bool = False, name: str | None = None) -> str:
 
     answer = client.tell("status", (), name)
     return client.as_json(answer) if as_json else answer.text.replace("; ", "\n")
+
+
+def healthy(name: str | None = None) -> str:
+    """Return that the daemon does what it should; ends with exit code UNHEALTHY, and why, where it does not."""
+    from brainmusic_daemon.service import client
+
+    answer, why = client.health(name, HEALTHY_S)
+    if why:
+        sys.stderr.write(f"brainmusic: not healthy: {harmless(why)}\n")
+        raise SystemExit(UNHEALTHY)
+    return answer
 
 
 def swap(mapper: str, fade: float | None = None, name: str | None = None) -> str:
@@ -65,13 +81,13 @@ def carried_out(words: Sequence[str]) -> bool:
 def understood(words: Sequence[str]) -> Callable[[], str] | None:
     """Return what is to be done; None: let the full command line see what this is."""
     command, *rest = words or ("",)
-    known = {"status": {NAME, JSON}, "swap": {NAME, FADE}, "tell": {NAME}, "stop": {NAME}}.get(command)
+    known = {"status": {NAME, *SWITCHES}, "swap": {NAME, FADE}, "tell": {NAME}, "stop": {NAME}}.get(command)
     if known is None or (found := _split(rest, known, numbers=command == "tell")) is None:
         return None
     plain, options = found
     name = options.get(NAME)
-    if command == "status" and not plain:
-        return lambda: status(JSON in options, name)
+    if command == "status" and not plain and not {*options} >= SWITCHES:
+        return (lambda: healthy(name)) if HEALTHY in options else lambda: status(JSON in options, name)
     if command == "stop" and not plain:
         return lambda: stop(name)
     if command == "tell" and plain:
@@ -93,9 +109,9 @@ def _split(words: Sequence[str], known: set[str], numbers: bool) -> tuple[list[s
         option, equals, value = word.partition("=")
         if not word.startswith("-") or (numbers and _is_number(word)):
             plain.append(word)
-        elif word == JSON and JSON in known:
-            options[JSON] = ""
-        elif option in known - {JSON} and (equals or left):
+        elif word in SWITCHES & known:
+            options[word] = ""
+        elif option in known - SWITCHES and (equals or left):
             options[option] = value if equals else left.pop(0)
         else:
             return None

@@ -11,10 +11,15 @@ from brainmusic_daemon.cli import options, short
 
 def status(
     json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
+    healthy: Annotated[
+        bool, typer.Option("--healthy", help="Only whether it is well: exit code 0; else 1, and why.")
+    ] = False,
     name: options.Name = None,
 ) -> None:
     """Tell how the running daemon is: signal, mapper, what drives what, latency, glitches.
 
     Example: brainmusic status --json
     """
-    typer.echo(short.status(json, name))
+    if json and healthy:
+        raise typer.BadParameter("--json and --healthy: one of them")
+    typer.echo(short.healthy(name) if healthy else short.status(json, name))

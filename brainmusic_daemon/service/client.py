@@ -107,6 +107,24 @@ def tell(command: str, arguments: Sequence[object] = (), name: str | None = None
     return answer
 
 
+def health(name: str | None, timeout: float) -> tuple[str, str]:
+    """Return what to say of a daemon that is well, and why one is not: what `/healthz` says, or no answer in time."""
+    run: Run | None = None
+    try:
+        run = find(name)
+        answer = ask(run, "status", (), timeout)
+    except TimeoutError:
+        return "", f"the daemon '{run.name if run is not None else name}' does not answer within {timeout:g} s"
+    except Away as error:
+        return "", f"the daemon is gone ({error})"
+    except Exception as error:
+        if not hasattr(error, "exit_code"):  # what `find` raises; its class brings numpy
+            raise
+        return "", str(error)
+    wrong = [str(why) for why in answer.data.get("unhealthy", [])] if answer.ok else [answer.text]
+    return f"'{run.name}' is healthy", "; ".join(wrong)
+
+
 def stop(name: str | None = None) -> str:
     """End a daemon, and wait until it has ended.  Raises ConfigError."""
     run = find(name)

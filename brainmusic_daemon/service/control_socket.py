@@ -14,6 +14,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -34,8 +35,11 @@ _ACCEPT_S = 0.2
 class ControlSocket:
     """Listens on 127.0.0.1; the run file says where.  It is what makes a daemon the only one of its name."""
 
-    def __init__(self, control: Control, name: str) -> None:
-        self._control, self._name = control, name
+    def __init__(
+        self, control: Control, name: str, private: Mapping[str, Callable[[list[object]], Answer]] | None = None
+    ) -> None:
+        """`private`: further commands, which are the shell's alone."""
+        self._control, self._name, self._private = control, name, private or {}
         self._token = secrets.token_urlsafe(24)
         self._socket: socket.socket | None = None
         self._stop = threading.Event()
@@ -164,6 +168,8 @@ class ControlSocket:
         command, arguments = request.get("command"), request.get("arguments", [])
         if not isinstance(command, str) or not isinstance(arguments, list):
             return Answer(False, "a request has a command and a list of arguments", reason="type")
+        if command in self._private:
+            return self._private[command](arguments)
         return self._control.ask(command, arguments)
 
 

@@ -28,7 +28,7 @@ def kind_here() -> str:
         return SYSTEMD
     raise ConfigError(
         "there is no systemd and no launchd on this system; on Windows the Task Scheduler does it: a task that runs "
-        f'"{sys.executable}" with the arguments: -m brainmusic_daemon run --resume --set session.patience_s=inf'
+        f'"{sys.executable}" with the arguments: -P -m brainmusic_daemon run --resume --set session.patience_s=inf'
     )
 
 
@@ -59,9 +59,10 @@ def install(service: Service, kind: str, manager: Run = run) -> list[str]:
         (Path.home() / "Library" / "Logs" / "brainmusic").mkdir(parents=True, exist_ok=True)
         if before is not None and before != wanted:
             manager(["launchctl", "unload", str(file)])
-        return said + _managed(
+        said += _managed(
             [["launchctl", "load", "-w", str(file)]], manager, f"{service.label} runs, and will at every login"
         )
+        return [*said, _page(service)]
     again = before is not None and before != wanted
     said += _managed(
         [
@@ -74,9 +75,15 @@ def install(service: Service, kind: str, manager: Run = run) -> list[str]:
     )
     return [
         *said,
+        _page(service),
         f"its log: journalctl --user -u {service.unit} -o cat -f",
         "without anybody logged in it runs after: loginctl enable-linger",
     ]
+
+
+def _page(service: Service) -> str:
+    """Return how to come to the service's page; the address itself is known when it runs."""
+    return f"its page: brainmusic page --open --name {service.name}"
 
 
 def uninstall(service: Service, kind: str, manager: Run = run) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon import __version__
-from brainmusic_daemon.service import status
+from brainmusic_daemon.service import prometheus, status
 
 if TYPE_CHECKING:
     from brainmusic_daemon.service.daemon import Daemon
@@ -54,6 +54,8 @@ def look(daemon: Daemon) -> tuple[str, dict[str, Any]]:
         "recording": asdict(recording) if recording is not None else None,
         "control": daemon.control.counters(),
         "osc_in": daemon.osc_in.counters(),
+        "page": daemon.web.here,  # without the token: this may be read by whoever may command
+        "unhealthy": prometheus.reasons(daemon),
     }
     if session.frame is None:
         return f"{daemon.config.session.name} is starting", dict(plain(found))
@@ -94,6 +96,7 @@ def _line(shown: status.Status, found: Mapping[str, Any]) -> str:
     if (recording := found["recording"]) is not None:
         said.append(f"recording {recording['path']}, {recording['seconds']:.0f} s")
         said += [recording["trouble"]] if recording["trouble"] else []
+    said += [f"page {found['page']}"] if found["page"] else []
     drives = " ".join(f"{d.control} {d.text}" + (f" ({d.cause})" if d.cause else "") for d in shown.drives)
     return "; ".join(part for part in [*said, drives, status.timing(shown)] if part)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import logging
-import secrets
 import socket
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from brainmusic_daemon.service import web_address, web_token
 from brainmusic_daemon.service.web_guard import Guard
 from brainmusic_daemon.service.web_patience import impatient
 
@@ -39,19 +39,22 @@ class Web:
     """Serves while the daemon runs.  `start` and `stop` from the daemon's thread."""
 
     def __init__(self, daemon: Daemon) -> None:
-        self._daemon, self._settings = daemon, daemon.config.web
-        wide = self._settings.beyond_loopback and not self._settings.token
-        self.token = secrets.token_urlsafe(12) if wide else self._settings.token  # empty: none is asked for
-        self.guard = Guard(self.token, [*self._settings.hosts, self._settings.host])
+        self._daemon, self.settings = daemon, daemon.config.web
+        self.token = self.settings.token  # empty: none is asked for
+        if self._keeps_token:
+            self.token = web_token.kept(daemon.config.session.name)
+        hosts = [*self.settings.hosts, self.settings.host]
+        self.guard = Guard(self.token, hosts, beyond_loopback=self.settings.beyond_loopback)
         self.port = 0  # that it listens at; 0: at none
         self._socket: socket.socket | None = None
         self._server: Any = None
         self._stop = threading.Event()
+        self._anew = threading.Event()  # with another token
         self._thread = threading.Thread(target=self._work, name="web", daemon=True)
 
     def start(self) -> None:
         """Begin to listen, where that is wanted; returns at once."""
-        if not self._settings.enabled:
+        if not self.settings.enabled:
             return
         self._socket = self._bind(first=True)
         self._thread.start()
@@ -68,21 +71,47 @@ class Web:
                 server.force_exit = True
             self._thread.join(timeout=1.0)
 
+    def renew(self) -> str:
+        """Ask for another token from now on, of those who are connected too; return why not, or nothing.
+
+        From any thread.
+        """
+        if not self._keeps_token:
+            named = "web.token of the configuration says it" if self.settings.token else "none is asked for"
+            return f"there is no token to renew: {named}"
+        self.token = web_token.renewed(self._daemon.config.session.name)
+        self.guard.ask_for(self.token)
+        server = self._server
+        if server is not None:
+            self._anew.set()
+            server.should_exit = True
+        _log.info("the page has a new token, and all who look have to show it: `%s` shows it", self._command)
+        return ""
+
+    @property
+    def here(self) -> str:
+        """Where the page is for this computer, without its token; empty while nobody listens."""
+        return web_address.here(self.settings.host, self.port) if self.port else ""
+
     @property
     def url(self) -> str:
-        """Where the page is, without its token; empty while nobody listens."""
-        if not self.port:
-            return ""
-        host = self._settings.host
-        host = _own_address() if host in ("0.0.0.0", "::") else host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        """Where the page is for whoever reaches it, without its token; empty while nobody listens."""
+        return web_address.elsewhere(self.settings.host, self.port) if self.port else ""
+
+    @property
+    def _keeps_token(self) -> bool:
+        return self.settings.enabled and self.settings.beyond_loopback and not self.settings.token
+
+    @property
+    def _command(self) -> str:
+        return f"brainmusic page --name {self._daemon.config.session.name}"
 
     def counters(self) -> dict[str, float]:
         """Return the port, and how many requests were turned away, by reason."""
         return {"port": self.port, **self.guard.refused}
 
     def _bind(self, first: bool = False) -> socket.socket | None:
-        host, port = self._settings.host, self._settings.port
+        host, port = self.settings.host, self.settings.port
         made = None
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -111,14 +140,13 @@ class Web:
         return made
 
     def _tell(self) -> None:
-        if not self._settings.beyond_loopback:
+        if not self.settings.beyond_loopback:
             _log.info("the page: %s", self.url + ("#token=…" if self.token else ""))
             return
-        shown = "…" if self._settings.token else self.token  # what was made for this run, nobody knows yet
         _log.warning(
             "the page can be reached over the network by whoever has the token, and nothing on the way is encrypted: "
-            '%s#token=%s; web.host = "127.0.0.1" keeps it to this computer',
-            self.url, shown,
+            '%s#token=… (`%s` shows it); web.host = "127.0.0.1" keeps it to this computer',
+            self.url, self._command,
         )  # fmt: skip
 
     # --- the thread ---------------------------------------------------------------------------------------------------
@@ -134,6 +162,9 @@ class Web:
                     self._serve(self._socket)
                 except Exception:  # noqa: BLE001 - a mistake of ours, or the network is gone: listen anew
                     _log.exception("the web server failed; listening anew")
+                if self._anew.is_set() and not self._stop.is_set():
+                    self._anew.clear()
+                    continue
                 self._close()
         finally:
             self._close()
@@ -161,7 +192,7 @@ class Web:
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         if not self._stop.is_set():
-            asyncio.run(self._server.serve(sockets=[listening]))
+            asyncio.run(self._server.serve(sockets=[listening.dup()]))  # which it closes when it ends
 
 
 def routes(daemon: Daemon) -> list[BaseRoute]:
@@ -171,13 +202,3 @@ def routes(daemon: Daemon) -> list[BaseRoute]:
         contributed: Sequence[BaseRoute] = importlib.import_module(f"{__package__}.{room}").routes(daemon)
         found += contributed
     return found
-
-
-def _own_address() -> str:
-    """Return this computer's address on its network, as others see it; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # no such host: the system only says which way it would go
-            return str(probe.getsockname()[0])
-        except OSError:
-            return socket.gethostname()

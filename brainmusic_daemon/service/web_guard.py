@@ -1,8 +1,9 @@
 """A request in, let through or turned away: host, origin, method, size and token, before anything is done with it.
 
 Loopback is no protection by itself: any page in a browser of this computer can send requests there, and a name that is
-made to point to 127.0.0.1 makes it read the answers (DNS rebinding).  So the Host has to be an address, this computer's
-name or a name that was allowed, and a WebSocket's Origin has to be the page itself.
+made to point to 127.0.0.1 makes it read the answers (DNS rebinding).  So the Host has to be an address of loopback or a
+name that was allowed, and a WebSocket's Origin has to be the page itself.  This computer's own name is none where only
+loopback is served: whoever answers for names in the network can let it point elsewhere first, then here.
 """
 
 from __future__ import annotations
@@ -43,14 +44,23 @@ HEADERS = (
 class Guard:
     """Stands before an ASGI application.  In the server's loop; the counters may be read from any thread."""
 
-    def __init__(self, token: str, hosts: Sequence[str] = ()) -> None:
-        """`token` empty: none is asked for; `hosts`: further names under which this computer is reached."""
+    def __init__(self, token: str, hosts: Sequence[str] = (), beyond_loopback: bool = False) -> None:
+        """`token` empty: none is asked for; `hosts`: further names under which this computer is reached.
+
+        `beyond_loopback`: its own name and every address do as well.  The token stands in the way then.
+        """
         own = socket.gethostname().lower()
-        self._names = {"localhost", own, f"{own}.local", *(host.lower() for host in hosts)} - {""}
+        named = {own, f"{own}.local"} if beyond_loopback else set()
+        self._names = ({"localhost", *(host.lower() for host in hosts)} | named) - {""}
+        self._any_address = beyond_loopback
         self._token = token.encode()
         self.app: Any = None
         self.exempt: Callable[[Scope], bool] = lambda scope: False  # what needs no token, beside PUBLIC
         self.refused: dict[str, int] = {}  # reason → how often
+
+    def ask_for(self, token: str) -> None:
+        """Take another token from now on.  From any thread."""
+        self._token = token.encode()
 
     def knows(self, token: object) -> bool:
         """Return whether this is the token, in a time that does not depend on it; anything is, where none is asked."""
@@ -113,7 +123,7 @@ class Guard:
         return self.knows(parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0])
 
     def _is_ours(self, host: str) -> bool:
-        """Return whether a Host is an address or one of our names: a foreign name may have been made to point here."""
+        """Return whether a Host is an address or a name of ours: a foreign name may have been made to point here."""
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
         except ValueError:
@@ -121,10 +131,9 @@ class Guard:
         if name in self._names:
             return True
         try:
-            ipaddress.ip_address(name)
+            return ipaddress.ip_address(name).is_loopback or self._any_address
         except ValueError:
             return False
-        return True
 
 
 def _place(origin: str) -> str:

@@ -2,6 +2,14 @@
 const RETRY_MS = [300, 600, 1200, 2500, 5000];
 const SILENT_MS = 3000; // updates come twenty times a second: so long without one, and the way is cut
 
+// A phone that was let in stays in when its tab was closed; storage may be blocked: then for this visit only.
+const stored = {
+  token: "",
+  get() { try { return localStorage.getItem("token") || this.token; } catch { return this.token; } },
+  set(token) { this.token = token; try { localStorage.setItem("token", token); } catch { /* see above */ } },
+  drop() { this.token = ""; try { localStorage.removeItem("token"); } catch { /* see above */ } },
+};
+
 export class Connection {
   constructor({ update, answer, state, ask }) {
     Object.assign(this, { update, answer, state, ask });
@@ -10,7 +18,7 @@ export class Connection {
     this.heard = performance.now();
     const hash = new URLSearchParams(location.hash.slice(1)).get("token");
     if (hash) {
-      sessionStorage.setItem("token", hash);
+      stored.set(hash);
       history.replaceState(null, "", location.pathname); // not for those who look over a shoulder
     }
     setInterval(() => this.watch(), 1000);
@@ -26,7 +34,7 @@ export class Connection {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
     this.socket = socket;
     this.heard = performance.now();
-    socket.onopen = () => socket.send(JSON.stringify({ token: sessionStorage.getItem("token") || "" }));
+    socket.onopen = () => socket.send(JSON.stringify({ token: stored.get() }));
     socket.onmessage = (event) => {
       this.heard = performance.now();
       const message = JSON.parse(event.data);
@@ -38,7 +46,7 @@ export class Connection {
     };
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
-      if (event.code === 4401) { sessionStorage.removeItem("token"); this.state("token"); this.ask(); return; }
+      if (event.code === 4401) { stored.drop(); this.state("token"); this.ask(); return; }
       this.lost(event.code === 4429 ? "full" : "lost");
     };
   }
@@ -59,7 +67,7 @@ export class Connection {
   }
 
   take(token) {
-    sessionStorage.setItem("token", token);
+    stored.set(token);
     this.open();
   }
 
