@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from brainmusic_daemon.service import actions, commands, explainer, overview, places
 from brainmusic_daemon.service.command import Kind, Refused, Wrong
 from brainmusic_daemon.service.commands import COMMANDS, ROUTE
-from brainmusic_daemon.service.control import Answer
+from brainmusic_daemon.service.control import Answer, Control
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.journal import Entry
 from tests import daemons
@@ -139,6 +139,83 @@ def test_presets_play_and_unknown_ones_are_refused(running: Daemon) -> None:
     ok(running, "preset", "drone")
     assert "nothing-like-it" in refused(running, "preset", "nothing-like-it")[1]
     assert "no scene 'calm'" in refused(running, "scene", "calm")[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "done"),
+    [
+        ("record rate", "record rate"),
+        ("rate record", "rate record"),
+        ("rate rate record", "rate record"),
+        ("rate record rate", "rate record rate"),
+        ("record rate rate record rate", "record rate record rate"),
+        ("record rate target record", "record rate target record"),
+    ],
+)
+def test_what_comes_within_one_turn_is_done_in_its_order(
+    running: Daemon, monkeypatch: pytest.MonkeyPatch, asked: str, done: str
+) -> None:
+    """A newer value of a knob replaces an older one only where nothing that happens once lies between."""
+    control, seen, answers = Control(running), list[str](), list[Answer]()
+    given = {"record": ("record.start", ()), "rate": ("rate", (0.5,)), "target": ("target", ("tempo", 100.0))}
+
+    def does(name: str) -> Callable[..., actions.Done]:
+        def act(daemon: Daemon, *values: object) -> actions.Done:
+            seen.append(name)
+            return actions.Done("done")
+
+        return act
+
+    monkeypatch.setattr(actions, "ACTIONS", {command: does(word) for word, (command, _) in given.items()})
+    for word in asked.split():
+        control.submit(*given[word], answers.append)
+    control._turn()
+    assert seen == done.split() and all(answer.ok for answer in answers)
+    assert control.replaced == len(asked.split()) - len(seen)
+
+
+TWO = """
+from brainmusic_daemon.api import CONTROL, Control, plugin
+
+@plugin
+class Two:
+    '''A constant tempo, and a control of its own.'''
+
+    controls = (CONTROL["tempo"], Control("shimmer", "", 0.0, 1.0, 0.5, 1.0))
+
+    def prepare(self, names, tick):
+        pass
+
+    def map(self, features):
+        return {"tempo": 100.0, "shimmer": 0.5}
+
+    def explain(self, features):
+        return {}
+"""
+
+
+def test_a_bundle_is_carried_out_in_its_order(running: Daemon, tmp_path: Path) -> None:
+    """Load, then turn what was loaded; record, then rate into the recording: as a patch or a script writes it down."""
+    mapper, file = tmp_path / "two.py", tmp_path / "rated.xdf"
+    mapper.write_text(TWO, encoding="utf-8")
+    control = Control(running)
+    answers: list[Answer] = []
+    control.submit("route", ("tempo", "gain", 0.5), answers.append)  # of what plays before
+    control.submit("mapper.load", (str(mapper), 0), answers.append)
+    control.submit("route", ("tempo", "gain", 1.5), answers.append)
+    control.submit("route", ("shimmer", "offset", 0.25), answers.append)  # nobody has heard of this one before
+    control.submit("record.start", (str(file),), answers.append)
+    control.submit("rate", (1.0,), answers.append)
+    try:
+        wait_for(lambda: control._turn() or len(answers) == 6)
+        assert all(answer.ok for answer in answers), answers
+        step = running.mappers.history.step
+        assert step.name == "two.py"
+        assert step.table["adjust"] == {"tempo": {"gain": 1.5}, "shimmer": {"offset": 0.25}}
+        wait_for(lambda: (now := running.recorder.status) and now.samples.get("brainmusic.ratings"))
+    finally:
+        ok(running, "record.stop")
+        ok(running, "mapper.load", "direct", 0)
 
 
 def test_a_knob_turns_and_its_newest_value_counts(running: Daemon) -> None:

@@ -389,6 +389,30 @@ def test_a_knob_that_is_turned_right_after_a_swap_is_the_new_ones(stage: Stage) 
     assert stage.name == "mine.py" and stage.play(20)["tempo"] == pytest.approx(70.0)
 
 
+def test_knobs_and_swaps_are_done_in_the_order_they_were_asked_for(stage: Stage) -> None:
+    """Of the same knob the newest value counts, but not across a swap: each mapper gets what was meant for it."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        return "done" if go_on.wait(60) else "late"
+
+    stage.mappers._errands.ask(slow)  # all that follows waits behind it
+    assert begun.wait(60)
+    before = stage.mappers.edit("tempo", "gain", 0.5)
+    load = stage.mappers.load(str(stage.write("mine.py")), 0.0)
+    after = stage.mappers.edit("tempo", "high", 90.0)
+    assert stage.mappers.edit("tempo", "low", 60.0) is after is not before
+    go_on.set()
+    said = [stage.done(ticket) for ticket in (before, load, after)]
+    assert said[0] == "tempo gain = 0.5" and "and 1 more" in said[2]
+    assert stage.name == "mine.py" and stage.play(20)["tempo"] == pytest.approx(75.0)
+    assert stage.mappers.history.step.table["adjust"]["tempo"] == {"output": [60.0, 90.0]}
+    stage.done(stage.mappers.undo())
+    stage.done(stage.mappers.undo())
+    assert stage.mappers.history.step.table["routes"]["tempo"]["gain"] == 0.5
+
+
 def test_other_sections_need_a_new_start_and_that_is_said(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     stage.file.write_text(CONFIG.replace("[source]", "[features]\ndelay_ms = 90\n[source]"))
     wait_for(lambda: "[features] of piece.toml changed: that needs a new start" in caplog.text)

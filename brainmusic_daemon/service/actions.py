@@ -49,7 +49,8 @@ def _known(daemon: Daemon, name: str) -> Control:
 
 
 def _route(daemon: Daemon, control: str, setting: str, value: float | bool) -> Ticket:
-    _known(daemon, control)  # told at once, and to who turned it: edits of one moment are made together
+    if not daemon.mappers.may_drive(control):
+        _known(daemon, control)  # told at once, and to who turned it: edits of one moment are made together
     return daemon.mappers.edit(control, setting, value)
 
 

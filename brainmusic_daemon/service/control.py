@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon.api import BrainmusicError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-TURN_S = 0.02  # between two turns: of a knob's values that come within it the newest counts
+TURN_S = 0.02  # between two turns: of a knob's values that come within it, and in a row, the newest counts
 PATIENCE_S = 30.0  # with what a request has set going
 MOST = 256  # requests that wait
 
@@ -53,7 +54,7 @@ class Control:
         self._lock = threading.Lock()
         self._urgent_lock = threading.Lock()
         self._events: deque[_Request] = deque()
-        self._states: dict[tuple[object, ...], _Request] = {}  # newest value of every knob
+        self._states: dict[tuple[Any, ...], _Request] = {}  # (after so many events, knob) → newest value
         self._open: list[tuple[actions.Ticket, Reply, float]] = []
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -95,7 +96,7 @@ class Control:
             return
         with self._lock:
             if command.state:
-                key = (name, *values[:-1])
+                key = (len(self._events), name, *values[:-1])  # it overtakes none
                 self.replaced += key in self._states
                 full = len(self._states) >= MOST and key not in self._states
                 if not full:
@@ -149,7 +150,8 @@ class Control:
             states, self._states = self._states, {}
             events = [*self._events]
             self._events.clear()
-        for request in (*states.values(), *events):
+        turned = [(key[0], request) for key, request in states.items()]  # after so many events
+        for _, request in sorted([*enumerate(events, 1), *turned], key=itemgetter(0)):
             self._carry_out(request)
         self._close_tickets()
         self._explainer.look()

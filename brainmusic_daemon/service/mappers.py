@@ -7,7 +7,6 @@ pass is refused with one line, and the music goes on as it was.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any
 
 from brainmusic_daemon import choice, registry
 from brainmusic_daemon import config as configuration
-from brainmusic_daemon.api import BrainmusicError, ConfigError
+from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.mapping.host import AGAIN, Report
-from brainmusic_daemon.mapping.seat import Fault
 from brainmusic_daemon.service import edits
 from brainmusic_daemon.service.errands import Errands, Ticket
 from brainmusic_daemon.service.history import History, Step
 from brainmusic_daemon.service.installer import Installer
+from brainmusic_daemon.service.knobs import Knobs, Turned
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.watcher import Watcher
 
@@ -41,9 +40,7 @@ class Mappers:
         self._installer = Installer(session)
         self._file: Mapping[str, Any] = config.tables  # what the configuration's file said last
         self._errands = Errands(self._refused)
-        self._turned: dict[tuple[str, str], Any] = {}  # edits that wait: the newest value of each counts
-        self._turning: Ticket | None = None  # theirs
-        self._lock = threading.Lock()
+        self._knobs = Knobs(self._errands, self._turn)
         self._slow = 0  # times in a row that the mapper was too slow
         self._watcher = Watcher(self._saved) if config.swap.watch else None
         self.keep: Callable[[Mapping[str, Any], Path], Mapping[str, Any]] = lambda table, target: table
@@ -84,13 +81,13 @@ class Mappers:
             name, table, folder = choice.read(text, self.session.config.folder)
             return self._go(self._step(name=name, table=table, folder=folder, origin="swap"), fade_s)
 
-        return self._errands.ask(work)
+        return self._knobs.ask(work)
 
     def play(
         self, name: str, table: Mapping[str, Any], folder: Path | None, origin: str, fade_s: float | None = None
     ) -> Ticket:
         """Swap to the mapper of a table that somebody made; `origin` is what the history calls it."""
-        return self._errands.ask(
+        return self._knobs.ask(
             lambda: self._go(self._step(name=name, table=table, folder=folder, origin=origin), fade_s)
         )
 
@@ -112,35 +109,36 @@ class Mappers:
             self.session.journal.note("scene", name)
             return f"scene '{name}': {said}"
 
-        return self._errands.ask(work)
+        return self._knobs.ask(work)
 
     def preset(self, name: str) -> Ticket:
         """Play another preset with the same mapper."""
-        return self._errands.ask(lambda: self._go(self._step(preset=name, origin="preset"), None))
+        return self._knobs.ask(lambda: self._go(self._step(preset=name, origin="preset"), None))
 
     def edit(self, control: str, setting: str, value: Any) -> Ticket:
-        """Turn one knob of one control (see `edits.SETTINGS`); of many turns the newest counts."""
-        with self._lock:
-            if not self._turned or self._turning is None:
-                self._turning = self._errands.ask(self._edit)
-            self._turned[control, setting] = value
-            return self._turning
+        """Turn one knob of one control (see `edits.SETTINGS`); of many turns in a row the newest counts."""
+        return self._knobs.turn(control, setting, value)
+
+    def may_drive(self, control: str) -> bool:
+        """Return whether a control may be driven by a mapper that is being made, or that no tick has taken up yet."""
+        made = self._installer.choice.mapper.controls
+        return self._knobs.behind or any(known.name == control for known in made)
 
     def undo(self) -> Ticket:
         """Go back one step of the history."""
-        return self._errands.ask(lambda: self._go_back(-1))
+        return self._knobs.ask(lambda: self._go_back(-1))
 
     def redo(self) -> Ticket:
         """Take back an undo."""
-        return self._errands.ask(lambda: self._go_back(+1))
+        return self._knobs.ask(lambda: self._go_back(+1))
 
     def save(self, path: str = "") -> Ticket:
         """Write mapper and preset as they are now into the configuration's file, or into another one."""
-        return self._errands.ask(lambda: self._save(path))
+        return self._knobs.ask(lambda: self._save(path))
 
     def reload(self) -> Ticket:
         """Read the configuration's file again and take up its mapper and preset."""
-        return self._errands.ask(lambda: self._read_again(always=True))
+        return self._knobs.ask(lambda: self._read_again(always=True))
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
@@ -167,25 +165,7 @@ class Mappers:
         self._watch()
         return f"{'undone' if by < 0 else 'done again'}: {said}"
 
-    def _edit(self) -> str:
-        with self._lock:
-            turned, self._turned = self._turned, {}
-        try:
-            return self._turn(turned)
-        except (BrainmusicError, Fault):
-            if len(turned) == 1:
-                raise
-        failed = None
-        for knob, value in turned.items():  # one that will not do is no reason to leave the others
-            try:
-                self._turn({knob: value})
-            except (BrainmusicError, Fault) as error:
-                failed = error
-        if failed is not None:
-            raise failed
-        return f"{len(turned)} knobs turned"
-
-    def _turn(self, turned: Mapping[tuple[str, str], Any]) -> str:
+    def _turn(self, turned: Turned) -> str:
         host = self.session.pipeline.host
         if host.wanted.fault and host.playing is not host.wanted:
             stands_in = f"'{host.playing.name}' plays instead of '{host.wanted.name}', which {host.wanted.fault}"
@@ -243,14 +223,14 @@ class Mappers:
         """Take up files that were saved; called by the watcher."""
         origin = Path(self.session.config.origin).resolve()
         if origin in files:
-            self._errands.ask(self._read_again)
+            self._knobs.ask(self._read_again)
         if files - {origin}:
-            self._errands.ask(lambda: self._go(self._step(origin="saved"), None))
+            self._knobs.ask(lambda: self._go(self._step(origin="saved"), None))
 
     def _reported(self, report: Report) -> None:
         """Try a mapper again that was too slow, or was prepared for another headset; called beside the tick."""
         if report.fault == AGAIN:
-            self._errands.ask(lambda: self._go(self._step(origin="retry"), None))
+            self._knobs.ask(lambda: self._go(self._step(origin="retry"), None))
         elif report.late and report.seat is self.session.pipeline.host.wanted and self._slow < len(_RETRY_S):
             self._errands.later(_RETRY_S[self._slow], lambda: self._go(self._step(origin="retry"), None))
             self._slow += 1
