@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from brainmusic_daemon.outputs.midi import Midi
 from brainmusic_daemon.outputs.midi_events import Bytes, Events
 from brainmusic_daemon.outputs.smf import Smf
 from brainmusic_daemon.service import host as hosting
+from brainmusic_daemon.service.host import OutputHost
+from brainmusic_daemon.service.sounding import Sounding
 from tests.faults import find
 from tests.frames import make_frame, make_info
 from tests.parts import require
-from tests.receivers import jack
+from tests.receivers import jack, wait_for
 
 mido = pytest.importorskip("mido")
 
@@ -164,8 +167,70 @@ def test_a_note_that_is_being_sent_is_ended_after_it_began(end: str, monkeypatch
     ending.join(0.1)  # it has had time to get ahead
     port.go_on.set()
     ending.join(30.0)
-    notes = [data[0] & 0xF0 for data in port.got if data[0] & 0xF0 in (0x80, 0x90)]
-    assert notes == [0x90, 0x80]
+    wait_for(lambda: (0x80, 60, 0) in port.got, 30, "for the end of the note")
+    midi.close()
+    assert [data[0] & 0xF0 for data in port.got if data[0] & 0xF0 in (0x80, 0x90)][:2] == [0x90, 0x80]
+
+
+def test_a_port_that_hangs_holds_up_neither_panic_nor_mute_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, clock = SlowPort(), WallClock()
+    midi, told = Midi(controls={}), list[str]()
+
+    class Sound:
+        """Sounds here, and stands behind MIDI in the configuration."""
+
+        def gain(self, decibels: float) -> None: ...
+
+        def mute(self, on: bool) -> None:
+            told.append("mute")
+
+        def panic(self) -> None:
+            told.append("panic")
+
+    monkeypatch.setattr(midi, "_open_port", lambda: port)
+    monkeypatch.setattr(midi, "mute", lambda on: (told.append("midi"), Midi.mute(midi, on)))
+    outputs = {"midi": midi, "audio": Sound()}
+    sounding, host = Sounding(outputs), OutputHost(outputs, clock, make_info(), lambda outputs: None)  # type: ignore[arg-type]
+    midi.open(clock, make_info())
+    host._open = dict(outputs)  # type: ignore[assignment]
+    midi.send(make_frame(0, time=clock.now(), notes=[Note(clock.now(), 60, 0.5, 60.0)]))
+    assert port.entered.wait(30.0)
+    begun = time.monotonic()
+    sounding.panic()
+    sounding.mute(True)
+    for _ in range(1000):
+        midi.panic()
+    host.fade()
+    assert time.monotonic() - begun < 0.5
+    assert told == ["panic", "mute", "midi", "mute", "midi"], "what sounds here is silent first"
+    assert len(midi._endings) < 10
+    port.go_on.set()
+    wait_for(lambda: (0xB0, 120, 0) in port.got and (0x80, 60, 0) in port.got, 30, "for the ends")
+    assert port.got.index((0x80, 60, 0)) > port.got.index(next(data for data in port.got if data[0] == 0x90))
+    midi.close()
+
+
+def test_a_port_that_hangs_for_ever_is_left_behind_and_another_one_opened(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck, fresh, clock = SlowPort(), SlowPort(), WallClock()
+    midi, waiting = Midi(controls={}), [stuck, fresh]
+    fresh.go_on.set()
+    monkeypatch.setattr(midi, "_open_port", lambda: waiting.pop(0))
+    midi.open(clock, make_info())
+    midi.send(make_frame(0, time=clock.now(), notes=[Note(clock.now(), 60, 0.5, 60.0)]))
+    assert stuck.entered.wait(30.0)
+    begun = time.monotonic()
+    midi.close()
+    assert time.monotonic() - begun < 1.0 and "leaving it behind" in caplog.text
+    midi.open(clock, make_info())
+    midi.send(make_frame(1, time=clock.now(), notes=[Note(clock.now(), 62, 0.5, 0.05)]))
+    wait_for(lambda: (0x80, 62, 0) in fresh.got, 30, "for a note on the other port")
+    stuck.go_on.set()
+    wait_for(
+        lambda: sum(thread.name == "midi" for thread in threading.enumerate()) == 1, 30, "for the old thread's end"
+    )
+    assert all(data[1] != 62 for data in stuck.got)
     midi.close()
 
 

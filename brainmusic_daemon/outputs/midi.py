@@ -23,6 +23,7 @@ from brainmusic_daemon.outputs.midi_events import Bytes, Events
 
 _log = logging.getLogger(__name__)
 
+CLOSE_S = 0.5  # of patience with a port that hangs
 LOOK_S = 1.0  # how often it is asked whether the port is still there
 EARLY_S = 0.0005  # the thread sleeps until so little before a message is due
 
@@ -74,6 +75,7 @@ class Midi:
     _events: Events = field(default_factory=Events, init=False, repr=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, init=False, repr=False)
     _writing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)  # taken before _changed
+    _endings: list[Bytes] = field(default_factory=list, init=False, repr=False)  # go out before anything else
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
     _closing: bool = field(default=False, init=False, repr=False)
     _silent: bool = field(default=False, init=False, repr=False)
@@ -94,8 +96,9 @@ class Midi:
         self._clock, self._closing = clock, False
         self._events = Events(self.channel, self.controls, self.rate_hz)
         self._sent = self._errors = 0
+        self._writing, self._endings = threading.Lock(), []  # the one before may hang in a port that was left behind
         if not isinstance(clock, VirtualClock):
-            self._thread = threading.Thread(target=self._work, name="midi", daemon=True)
+            self._thread = threading.Thread(target=self._work, args=(clock, self._port), name="midi", daemon=True)
             self._thread.start()
 
     def send(self, frame: Frame) -> None:
@@ -106,7 +109,7 @@ class Midi:
             self._events.take(frame if not self._silent else replace(frame, notes=()))
             self._changed.notify()
         if self._thread is None:
-            self._pass_on(lambda: self._events.due(frame.time))
+            self._pass_on(self._port, lambda: self._events.due(frame.time))
 
     def panic(self) -> None:
         """End every note and cut what rings on, until `mute(False)`.  From any thread."""
@@ -119,25 +122,40 @@ class Midi:
         self._silent = on
 
     def _quieten(self, hard: bool) -> None:
+        """Leave the ends to the thread, which sends them at once, or as soon as a port that hangs answers again."""
         self._silent = True
-        clock = self._clock
-        if self._port is not None and clock is not None:
-            self._pass_on(lambda: self._events.silence(clock.now(), hard=hard))
+        port = self._port
+        if port is None:
+            return
+        with self._changed:
+            self._end_all(hard)
+            self._changed.notify()
+        if self._thread is None:
+            self._pass_on(port, tuple)
+
+    def _end_all(self, hard: bool) -> None:
+        """Put what ends everything before all that waits; each message once, however often it is asked for."""
+        ends = (data for _, data in self._events.silence(0.0, hard=hard))
+        self._endings = [*dict.fromkeys((*self._endings, *ends))]
 
     def close(self) -> None:
-        """End every note, reset the controllers, close the port."""
+        """End every note, reset the controllers, close the port; one that hangs is left behind after half a second."""
         with self._changed:
             self._closing = True
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=2.0)
+            self._thread.join(timeout=CLOSE_S)
         self._thread = None
         port, self._port = self._port, None
         if port is None:
             return
-        held = self._writing.acquire(timeout=1.0)  # a port that hangs is closed all the same
-        self._write(self._events.silence(0.0), port)
-        if held:
+        if not self._writing.acquire(timeout=CLOSE_S / 10):
+            _log.warning("the MIDI port '%s' does not answer; leaving it behind", self._name or self.port)
+            return
+        try:
+            self._end_all(hard=False)
+            self._write(port, self._endings)
+        finally:
             self._writing.release()
         with contextlib.suppress(Exception):  # a port that is gone is closed
             port.close_port()
@@ -168,43 +186,42 @@ class Midi:
         there = f"there is {', '.join(names)}" if names else "this machine has none (virtual = true makes one)"
         raise OutputLost(f"no MIDI port '{self.port}': {there}" if self.port else f"no MIDI port: {there}")
 
-    def _work(self) -> None:
-        clock = self._clock
-        assert clock is not None
+    def _work(self, clock: Clock, port: Any) -> None:
         while True:
             with self._changed:
                 wait = self._events.next_time() - clock.now()
-                if wait > EARLY_S and not self._closing:
+                if wait > EARLY_S and not self._closing and not self._endings:
                     self._changed.wait(min(wait - EARLY_S / 2, 1.0))
-                if self._closing:
+                if self._closing or self._port is not port:  # one that hung may find another one open
                     return
-            self._pass_on(lambda: self._events.due(clock.now() + EARLY_S))
+            self._pass_on(port, lambda: self._events.due(clock.now() + EARLY_S))
             if self._name and not self.gone and clock.now() >= self._look_at:
                 self._look_at = clock.now() + LOOK_S
-                self._look()
+                self._look(port)
 
-    def _look(self) -> None:
+    def _look(self, port: Any) -> None:
         """Notice that the port has vanished: sending to one that is pulled out may well succeed, with JACK it does."""
         try:
             with self._writing:
-                there = self._name in [str(name) for name in self._port.get_ports()]
+                there = self._name in [str(name) for name in port.get_ports()]
         except Exception as error:  # noqa: BLE001  rtmidi's errors differ by system
             _log.debug("MIDI: %s", error)
             there = False
+        there = there or self._port is not port  # that one was left behind
         if not there and not self._closing:
             self.gone = f"the MIDI port '{self._name}' is gone"
 
-    def _pass_on(self, take: Callable[[], Iterable[tuple[float, Bytes]]]) -> None:
+    def _pass_on(self, port: Any, take: Callable[[], Iterable[tuple[float, Bytes]]]) -> None:
         """Send what `take` gives before anybody else sends: else a note that begins could overtake its own end."""
         with self._writing:
             with self._changed:
-                messages = [*take()]
-            self._write(messages)  # the tick does not wait for the port
+                messages = [*self._endings, *(data for _, data in take())]
+                self._endings = []
+            self._write(port, messages)  # neither the tick nor a panic waits for the port
 
-    def _write(self, messages: Iterable[tuple[float, Bytes]], port: Any = None) -> None:
+    def _write(self, port: Any, messages: Iterable[Bytes]) -> None:
         """Send messages; one that the port refuses is counted, the first is told."""
-        port = port or self._port
-        for _, data in messages:
+        for data in messages:
             try:
                 port.send_message(data)
                 self._sent += 1

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from brainmusic_daemon.api import BrainmusicError, Clock, ConfigError, Output, OutputLost, StreamInfo
+from brainmusic_daemon.service.sounding import by_loudness
 
 _log = logging.getLogger(__name__)
 
@@ -127,13 +128,13 @@ class OutputHost:
 
     def fade(self) -> None:
         """Let what sounds fade out; the outputs stay open.  Never raises, returns at once."""
-        for name, output in list(self._open.items()):
+        for output in by_loudness(list(self._open.values())):
             mute = getattr(output, "mute", None)
             if callable(mute):
                 try:
                     mute(True)
                 except Exception:  # noqa: BLE001 - the end comes all the same
-                    _log.debug("output '%s' failed to fade", name, exc_info=True)
+                    _log.debug("an output failed to fade: %r", output, exc_info=True)
 
     def stop(self) -> None:
         """Close all outputs, the last one first.  Never raises.

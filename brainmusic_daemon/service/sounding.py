@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from brainmusic_daemon.api import Output
 
 _log = logging.getLogger(__name__)
+
+
+def by_loudness(outputs: Iterable[Output]) -> list[Output]:
+    """Return those that sound here first: their silence waits for nobody else's."""
+    return sorted(outputs, key=lambda output: not callable(getattr(output, "gain", None)))
 
 
 class Sounding:
@@ -49,7 +54,7 @@ class Sounding:
 
     def _each(self, name: str, call: Callable[[Any], None]) -> int:
         reached = 0
-        for output in self._outputs.values():
+        for output in by_loudness(self._outputs.values()):
             if not callable(getattr(output, name, None)):
                 continue
             try:
