@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from brainmusic_daemon.service.notify import Heart, Notify
-from tests import daemons
+from tests import daemons, parts
 from tests.receivers import wait_for
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no sockets in the file system")
@@ -114,10 +114,13 @@ def environment(tmp_path: Path, watchdog_s: float) -> dict[str, str]:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="this system has no SIGTERM")
 def test_a_daemon_from_start_to_end(manager: Manager, tmp_path: Path) -> None:
-    with daemons.process(name="notified", env=environment(tmp_path, 1.0)) as running:
+    port = parts.free_port()
+    page = ("web.enabled=true", f"web.port={port}")
+    with daemons.process(*page, name="notified", env=environment(tmp_path, 1.0)) as running:
         wait_for(lambda: manager.said("READY"), 60)
         wait_for(lambda: any("good" in text or "calibrating" in text for text in manager.said("STATUS")), 60)
         assert "mapper direct" in manager.said("STATUS")[-1]
+        assert f"page http://127.0.0.1:{port}/" in manager.said("STATUS")[-1]
         before = len(manager.said("WATCHDOG"))
         wait_for(lambda: len(manager.said("WATCHDOG")) >= before + 2)
         running.process.send_signal(signal.SIGTERM)
