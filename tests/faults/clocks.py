@@ -185,9 +185,9 @@ ROWS = (
         name="sleep-and-wake",
         trouble="the computer sleeps, for seconds or an hour, and wakes up",
         heard="goes on from now: no burst of ticks, notes or samples that were missed; missed ticks are counted",
-        state="lost",
-        message="",
-        seconds=2.5,
+        state="lost, held",
+        message="source '…': no sample for … s",
+        seconds=5.0,
         test="tests/test_devices_vanish.py::test_after_a_sleep_there_is_no_burst_of_what_was_missed",
         without=(
             "brainmusic_daemon/service/ticker.py",
