@@ -29,6 +29,7 @@ from brainmusic_daemon.music.bell import CALLS, Bell
 from brainmusic_daemon.pipeline import Pipeline
 from brainmusic_daemon.service import adoption, calibrate, contact, guidance, kept
 from brainmusic_daemon.service.calibration import Calibration
+from brainmusic_daemon.service.command import Refused
 from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.guidance import Guidance, Lead, Look, Phase
 from brainmusic_daemon.service.session import Session
@@ -526,3 +527,17 @@ def test_there_is_nothing_to_calibrate_without_a_headset() -> None:
         running.session.acquisition.state = type(running.session.acquisition.state).LOST  # type: ignore[union-attr]
         with pytest.raises(Exception, match="there is no headset"):
             made.start("anna", 30, 30)
+
+
+def test_no_thread_for_a_calibration_is_told_and_the_next_one_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with daemon(name="scarce") as running:
+        with monkeypatch.context() as scarce:
+            scarce.setattr(threading.Thread, "start", none_left)
+            with pytest.raises(Refused, match="cannot calibrate now: can't start new thread"):
+                running.calibration.start("anna", 30.0, 30.0)
+        assert not running.calibration.under_way
+        assert "calibrating anna" in running.calibration.start("anna", 30.0, 30.0)
+        running.calibration.cancel()

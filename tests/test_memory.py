@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from brainmusic_daemon import config as configuration
+from brainmusic_daemon.acquisition.formats.xdf_file import streams
 from brainmusic_daemon.music import preset as presets
 from brainmusic_daemon.service import kept as memory
 from brainmusic_daemon.service.kept import Kept
@@ -180,3 +181,47 @@ def test_a_panic_outlives_another_mapper_in_the_configuration(file: Path) -> Non
     with daemons.daemon("session.resume=true", config=file, name="panicked") as second:
         assert second.sounding.panicked
         assert second.session.pipeline.host.playing.name == "linear"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
+def test_after_kill_9_it_learns_and_records_again(file: Path) -> None:
+    """In a new file, beside the one that has no end; after a good end neither begins by itself."""
+    name, settings = "recorded", ("session.resume=true",)
+    with daemons.process(*settings, config=file, name=name) as first:
+        assert shell("tell", "record.start", str(file.parent / "evening-1.xdf"), "--name", name).returncode == 0
+        assert shell("tell", "learn", "1", "--name", name).returncode == 0
+        wait_for(lambda: (found := memory.read(name)) and found.recording and found.learning)
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait(30)
+    for number in (2, 3):
+        with daemons.process(*settings, config=file, name=name) as again:
+            wanted = file.parent / f"evening-1-{number}.xdf"
+            line = again.wait_for("the recording goes on in")
+            assert str(wanted) in line and again.wait_for("learning is on, as it was")
+            found = plays(name)
+            assert found["recording"]["path"] == str(wanted)  # type: ignore[index]
+            before = "evening-1.xdf" if number == 2 else "evening-1-2.xdf"
+            assert found["recording"]["continues"] == str(file.parent / before)  # type: ignore[index]
+            assert f"goes on from {before}" in shell("status", "--name", name).stdout
+            assert found["learning"]["on"] is True  # type: ignore[index]
+            wait_for(lambda wanted=wanted: memory.read(name).recording == str(wanted))  # type: ignore[union-attr, misc]
+            if number == 2:
+                os.kill(again.process.pid, signal.SIGKILL)
+            else:
+                again.process.send_signal(signal.SIGTERM)
+            again.process.wait(30)
+    files = [*file.parent.glob("*.xdf")]
+    assert len(files) == 3 and all(streams(each) for each in files)
+    after = memory.read(name)
+    assert after is not None and after.recording == "" and after.learning is True
+
+
+def test_a_recording_that_cannot_go_on_is_told_and_the_music_plays(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = file.parent / "a disk that is not here" / "evening.xdf"
+    memory.write(replace(kept(file, "disk"), recording=str(gone), recording_as=str(gone)))
+    with daemons.daemon("session.resume=true", config=file, name="disk") as running:
+        assert running.recorder.status is None and running.session.pipeline.host.playing.name == "linear"
+        wait_for(lambda: memory.read("disk").recording == "")  # type: ignore[union-attr]
+    assert "the recording does not go on" in caplog.text and str(gone) in caplog.text

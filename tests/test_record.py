@@ -19,7 +19,7 @@ import pytest
 from brainmusic_daemon import config as configuration
 from brainmusic_daemon.acquisition import formats
 from brainmusic_daemon.acquisition.formats.xdf_file import Stream, streams
-from brainmusic_daemon.api import Chunk, Clock, ConfigError, EndOfStream, Frame, SourceLost, StreamInfo
+from brainmusic_daemon.api import Chunk, Clock, ConfigError, EndOfStream, Frame, OutputLost, SourceLost, StreamInfo
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.outputs.xdf_file import XdfFile
@@ -431,3 +431,24 @@ def test_the_command_refuses_to_overwrite(tmp_path: Path) -> None:
     assert "a-2.xdf" in done.stderr
     assert "Traceback" not in done.stderr
     assert path.read_bytes() == b"precious"
+
+
+def test_no_thread_to_write_with_is_told_and_the_next_recording_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(configuration.resolve({"source": {"kind": "simulator"}}), VirtualClock())
+    recorder, file = Recorder(session), tmp_path / "me.xdf"
+
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(OutputLost, match=r"cannot record to .*can't start new thread"):
+            recorder.start(file)
+    assert not file.exists() and recorder.status is None and recorder.stop() is None
+    assert session.tap is None
+    recorder.start(file)
+    session.journal.note("rating", value=1.0)
+    done = recorder.stop()
+    assert done is not None and done.samples["brainmusic.ratings"] == 1

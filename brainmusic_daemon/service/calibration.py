@@ -69,10 +69,15 @@ class Calibration:
             if not adoption.can_be_known(self._daemon.session, person):
                 raise Refused(f"the features of {person or name} come from another daemon: calibrate there")
             self._cancel.clear()
-            self.guidance = Guidance(Phase.CONTACT, name, person)
+            before, self.guidance = self.guidance, Guidance(Phase.CONTACT, name, person)
             work = (lead, name, person)
-            self._thread = threading.Thread(target=self._run, args=work, name="calibration", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=work, name="calibration", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # as if nobody had asked: the next one may do
+                self.guidance = before
+                raise Refused(f"cannot calibrate now: {error}; end some programs, then try again", "busy") from error
+            self._thread = thread
         silent = self._daemon.sounding.muted or self._daemon.sounding.panicked
         deaf = ". The sound is muted: the bell will not be heard" if silent else ""
         return f"calibrating {name}: the music rests meanwhile; a bell tells when to open the eyes again{deaf}"

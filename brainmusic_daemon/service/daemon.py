@@ -104,6 +104,7 @@ class Daemon:
         sys.setswitchinterval(0.0005)
         self.logbook.start()
         self.socket.start()  # first: a second daemon of this name gets no further
+        self.memory.go_on()
         self.session.acquisition.start()
         self.host.start()
         self._tick_thread.start()

@@ -50,6 +50,9 @@ class Kept:
     gain_db: float | None = None
     muted: bool = False
     panicked: bool = False
+    learning: bool | None = None  # switched while it played; None: as configured
+    recording: str = ""  # file that was being written: it did not come to its end if this is still here
+    recording_as: str = ""  # the name it was asked for by
     attempts: int = 0  # starts with it that did not last
 
     def turn(self, sounding: Sounding) -> None:
@@ -62,15 +65,17 @@ class Kept:
             sounding.mute(True)
 
     @property
-    def levels(self) -> str:
-        """Return level and silence in words; "": as configured."""
+    def beside(self) -> str:
+        """Return in words what has nothing to do with the mapper: level, silence, learning, recording; "": nothing."""
         said = [f"gain {self.gain_db:g} dB"] if self.gain_db is not None else []
-        return ", ".join([*said, *(["muted"] if self.muted or self.panicked else [])])
+        said += ["muted"] * (self.muted or self.panicked)
+        said += [f"learning {'on' if self.learning else 'off'}"] if self.learning is not None else []
+        return ", ".join([*said, *([f"recording {Path(self.recording).name}"] if self.recording else [])])
 
     def __str__(self) -> str:
         said = [f"mapper '{self.mapper}'", f"preset '{self.preset}'"]
         said += [f"scene '{self.scene}'"] * bool(self.scene) + [f"profile '{self.profile}'"] * bool(self.profile)
-        return ", ".join([*said, *([self.levels] if self.levels else [])])
+        return ", ".join([*said, *([self.beside] if self.beside else [])])
 
 
 def path(name: str) -> Path:
@@ -102,10 +107,12 @@ def read(name: str) -> Kept | None:
 
 
 def _check(kept: Kept) -> None:
-    texts = (kept.name, kept.config, kept.written, kept.mapper, kept.preset, kept.scene, kept.profile, kept.asked)
+    files = (kept.config, kept.recording, kept.recording_as)
+    texts = (*files, kept.name, kept.written, kept.mapper, kept.preset, kept.scene, kept.profile, kept.asked)
     whole = all(isinstance(text, str) for text in texts) and isinstance(kept.table, dict)
     whole = whole and isinstance(kept.profiles, dict)
     whole = whole and all(isinstance(text, str) for pair in kept.profiles.items() for text in pair)
+    whole = whole and isinstance(kept.learning, (bool, type(None)))
     levels = isinstance(kept.gain_db, (int, float, type(None))) and isinstance(kept.attempts, int)
     if not (whole and levels and isinstance(kept.seed, int) and isinstance(kept.folder, (str, type(None)))):
         raise ValueError("it holds something else than it should")
@@ -133,7 +140,7 @@ def recall(config: Config) -> tuple[Config, Kept | None]:
     """Return `config` with what was played last in it, and that; None where there is nothing to take up.
 
     Where that is left aside, level and silence are not: they are no part of what does not fit, and whoever has silenced
-    the room must not hear it again because a file was edited.
+    the room must not hear it again because a file was edited.  Nor are learning and a recording, unless starts fail.
     """
     kept = read(config.session.name)
     if kept is None:
@@ -142,8 +149,9 @@ def recall(config: Config) -> tuple[Config, Kept | None]:
         _log.info("the configuration was changed since it was played last: it counts%s", _but(kept))
         return config, _left_aside(kept)
     if kept.attempts >= MOST_ATTEMPTS:
-        said = "what was played last is not taken up: %d starts with it did not last%s"
-        _log.warning(said, kept.attempts, _but(kept))
+        said, attempts = "what was played last is not taken up: %d starts with it did not last%s", kept.attempts
+        kept = replace(kept, learning=None, recording="")  # any of it may be why
+        _log.warning(said, attempts, _but(kept))
         return config, _left_aside(kept)
     people = [person.name for person in config.people] or [""]
     same = kept.asked == asked_profile(config.tables)
@@ -159,12 +167,12 @@ def recall(config: Config) -> tuple[Config, Kept | None]:
 
 
 def _left_aside(kept: Kept) -> Kept | None:
-    """Return what stays in force of what is not taken up: how loud it is, and whether it sounds at all."""
-    return replace(kept, scene="", profile="", profiles={}, attempts=0) if kept.levels else None
+    """Return what stays in force of what is not taken up: how loud it is, whether it sounds at all, and the like."""
+    return replace(kept, scene="", profile="", profiles={}, attempts=0) if kept.beside else None
 
 
 def _but(kept: Kept) -> str:
-    return f"; what stays: {kept.levels}" if kept.levels else ""
+    return f"; what stays: {kept.beside}" if kept.beside else ""
 
 
 def fingerprint(tables: Mapping[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""A running daemon in; what it plays kept in a file, beside the tick, whenever that has changed."""
+"""A running daemon in; what it plays kept in a file, beside the tick, whenever that has changed.
+
+And at the next start: what was under way, and is not part of the configuration, begun again.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from brainmusic_daemon.api import BrainmusicError
+from brainmusic_daemon.outputs.xdf_file import free_name
 from brainmusic_daemon.service import kept
 from brainmusic_daemon.service.kept import Kept
 
@@ -32,8 +37,28 @@ class Memory:
         self._written: Kept | None = None
         self._lasting: tuple[Any, Mapping[str, Any], Path | None] = None, {}, None  # a step's table, and what outlives
         self._failed = False
+        self._recordings: dict[Path, Path] = {}  # begun here → the name that the first of its row was asked for by
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, name="memory", daemon=True)
+
+    def go_on(self) -> None:
+        """Learn and record again, where that was under way when the program before was killed; said, never raises."""
+        kept, daemon = self._began_with, self._daemon
+        if kept is None:
+            return
+        if kept.learning is not None:
+            daemon.tutor.active = kept.learning
+            _log.info("learning is %s, as it was", "on" if kept.learning else "off")
+        if not kept.recording or daemon.recorder.path is not None:
+            return
+        before, named = Path(kept.recording), Path(kept.recording_as or kept.recording)
+        after = free_name(named)  # what is there stays as it is: nothing that was recorded is ever written over
+        try:
+            daemon.recorder.start(after, continues=before)
+            self._recordings[after] = named
+            _log.warning("%s ended without its end; the recording goes on in %s", before, after)
+        except (BrainmusicError, OSError) as error:
+            _log.error("%s ended without its end, and the recording does not go on: %s", before, error)
 
     def start(self) -> None:
         self._thread.start()
@@ -77,11 +102,12 @@ class Memory:
         history, config, sounding = daemon.mappers.history, daemon.session.config, daemon.sounding
         step = history.step
         if self._lasting[0] is not step.table:  # a model that was learned while playing comes along: that takes a while
-            file = kept.path(config.session.name)
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            table = daemon.mappers.keep(step.table, file)
-            self._lasting = step.table, table, step.folder if table is step.table else file.parent
+            place = kept.path(config.session.name)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            table = daemon.mappers.keep(step.table, place)
+            self._lasting = step.table, table, step.folder if table is step.table else place.parent
         _, table, folder = self._lasting
+        tutor, file = daemon.tutor, None if self._stop.is_set() else daemon.recorder.path  # a good end ends it
         return Kept(
             version=kept.VERSION,
             name=config.session.name,
@@ -99,6 +125,9 @@ class Memory:
             gain_db=sounding.gain_db,
             muted=sounding.muted,
             panicked=sounding.panicked,
+            learning=tutor.active if tutor.active != tutor.settings.enabled else None,
+            recording=str(file.absolute()) if file is not None else "",
+            recording_as=str(self._recordings.get(file, file).absolute()) if file is not None else "",
             attempts=self._attempts,
         )
 

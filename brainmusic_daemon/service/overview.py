@@ -94,7 +94,8 @@ def _line(shown: status.Status, found: Mapping[str, Any]) -> str:
     if found["sound"]["panic"] or found["sound"]["muted"]:
         said.append("panic: silent" if found["sound"]["panic"] else "muted")
     if (recording := found["recording"]) is not None:
-        said.append(f"recording {recording['path']}, {recording['seconds']:.0f} s")
+        goes_on = f", goes on from {recording['continues'].name}" if recording["continues"] else ""
+        said.append(f"recording {recording['path']}, {recording['seconds']:.0f} s{goes_on}")
         said += [recording["trouble"]] if recording["trouble"] else []
     said += [f"page {found['page']}"] if found["page"] else []
     drives = " ".join(f"{d.control} {d.text}" + (f" ({d.cause})" if d.cause else "") for d in shown.drives)

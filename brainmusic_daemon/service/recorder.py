@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from brainmusic_daemon import __version__
-from brainmusic_daemon.api import Chunk, ConfigError, Control, Frame, StreamInfo
+from brainmusic_daemon.api import Chunk, ConfigError, Control, Frame, OutputLost, StreamInfo
 from brainmusic_daemon.outputs.xdf_file import XdfFile
 from brainmusic_daemon.service.eeg_track import EegTrack
 from brainmusic_daemon.service.journal import Entry
@@ -41,6 +41,7 @@ class Recording:
     samples: dict[str, int]  # in the file, by stream
     lost: int  # samples that found no room on the disk, or that the disk was too slow for
     trouble: str  # why nothing can be written at present; "" while all is well
+    continues: Path | None = None  # the file of a program that was killed, which this one goes on from
 
     def __str__(self) -> str:
         held = ", ".join(f"{count} {name.removeprefix('brainmusic.')}" for name, count in self.samples.items() if count)
@@ -61,16 +62,17 @@ class Recorder:
         self._leave: Callable[[], None] = lambda: None
         self._deaf: Callable[[], None] = lambda: None
         self._begun = 0.0
+        self._continues: Path | None = None
         self._dropped = 0
         self._chunks: deque[tuple[StreamInfo, Chunk]] = deque()
         self._frames: deque[Frame] = deque()
         self._entries: deque[Entry] = deque()
 
-    def start(self, path: Path | str) -> None:
-        """Begin to record to `path`, a new file.
+    def start(self, path: Path | str, continues: Path | None = None) -> None:
+        """Begin to record to `path`, a new file; `continues`: the one it goes on from.
 
         Raises ConfigError where there is a recording already, where the file exists or cannot be written, and
-        OutputLost where its disk is full.
+        OutputLost where its disk is full, or there is no thread left to write it with.
         """
         path = Path(path).expanduser()
         if path.suffix.lower() != ".xdf":
@@ -89,16 +91,22 @@ class Recorder:
                 "session_origin": f"{origin:.9f}",  # the time stamp of session second 0
                 "recorder": f"brainmusic_daemon {__version__}",
                 "system": platform.platform(),
+                **({"continues": continues.name} if continues is not None else {}),
             }
-            self._file = XdfFile(path, about, self._begun + origin)
+            file = XdfFile(path, about, self._begun + origin)
             for queue in (self._chunks, self._frames, self._entries):
                 queue.clear()
-            tracks = Tracks(self._file, session.config, origin, self._control)
+            tracks = Tracks(file, session.config, origin, self._control)
             self._stop = threading.Event()
-            eeg = EegTrack(self._file, origin, tracks.mark)
-            work = (self._file, eeg, tracks)
-            self._thread = threading.Thread(target=self._run, args=work, name="recorder", daemon=True)
-            self._thread.start()
+            work = (file, EegTrack(file, origin, tracks.mark), tracks)
+            thread = threading.Thread(target=self._run, args=work, name="recorder", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # as if nobody had asked: the next one may do
+                file.close()
+                path.unlink(missing_ok=True)
+                raise OutputLost(f"cannot record to {path}: {error}; end some programs, then try again") from error
+            self._file, self._thread, self._continues = file, thread, continues
             self._deaf, session.tap = session.listen(self._deliver), self._tick
             self._leave = session.journal.listen(self._note)
         _log.info("recording to %s", path)
@@ -130,6 +138,12 @@ class Recorder:
         return done
 
     @property
+    def path(self) -> Path | None:
+        """Return the file that is being written; None while there is none."""
+        file = self._file
+        return None if file is None else file.path
+
+    @property
     def status(self) -> Recording | None:
         """Return how the recording goes; None while there is none."""
         file = self._file
@@ -137,7 +151,8 @@ class Recorder:
 
     def _status(self, file: XdfFile) -> Recording:
         seconds = self._session.clock.now() - self._begun
-        return Recording(file.path, seconds, file.bytes, file.samples(), file.lost + self._dropped, file.trouble)
+        lost = file.lost + self._dropped
+        return Recording(file.path, seconds, file.bytes, file.samples(), lost, file.trouble, self._continues)
 
     def _control(self, name: str) -> Control | None:
         controls = self._session.pipeline.host.playing.controls
