@@ -313,6 +313,70 @@ def test_an_osc_host_that_is_known_later_is_played_to_then(
     wait_for(lambda: not any(thread.name == "osc-names" for thread in threading.enumerate()))
 
 
+@pytest.mark.parametrize("trouble", [False, True], ids=["in silence", "nobody listens any more"])
+def test_an_osc_host_that_gets_another_address_is_found_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: bool
+) -> None:
+    """A tablet with a new lease, after days: asked for beside the tick, now and then, and soon where sending fails."""
+    from brainmusic_daemon.outputs import osc_target
+    from brainmusic_daemon.outputs.osc import Osc
+    from tests.frames import make_frame
+
+    row = find("osc-host-moves")
+    assert row.seconds == max(osc_target.LOOK_S), "the longest pause between two looks for it"
+    at, real, threads, asked = ["127.0.0.1"], socket.getaddrinfo, set[str](), [0.0]
+
+    def resolve(host: str, *more: object, **named: object) -> object:
+        if host != "tablet.local":
+            return real(host, *more, **named)  # type: ignore[arg-type]
+        threads.add(threading.current_thread().name)
+        asked.append(time.monotonic())
+        if not at:
+            raise socket.gaierror(-2, "Name or service not known")
+        return real(at[0], *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(osc_target, "LOOK_S", (0.02, 600.0 if trouble else 0.05))
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as before,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as after,
+    ):
+        before.bind(("127.0.0.1", 0))
+        port = before.getsockname()[1]
+        after.bind(("127.0.0.2", port))
+        for each in (before, after):
+            each.settimeout(0.2)
+        caplog.set_level("INFO", "brainmusic_daemon")
+        output = Osc(targets=[f"tablet.local:{port}"])
+        output.open(WallClock(), make_info())
+        output.send(make_frame(0))
+        assert before.recv(4096)
+        time.sleep(0.3)  # of looking: it is where it was
+        output.send(make_frame(1))
+        assert before.recv(4096)
+        at.clear()  # it is off, and not known: where it was is as good as anything
+        time.sleep(0.2)
+        output.send(make_frame(2))
+        assert before.recv(4096)
+        if trouble:  # the next look would be twice as far away as the last one was
+            wait_for(lambda: len(asked) > 4 and asked[-1] - asked[-2] > 1.0)
+            before.close()
+        at.append("127.0.0.2")
+
+        def arrives() -> bool:
+            output.send(make_frame(3))
+            try:
+                return bool(after.recv(4096))
+            except TimeoutError:
+                return False
+
+        wait_for(arrives, 1.4 if trouble else 20, "for what is sent to the new address")
+        output.close()
+    assert row.says(caplog.messages), caplog.messages
+    assert threads == {threading.current_thread().name, "osc-names"}, "never asked by the tick"
+    wait_for(lambda: not any(thread.name == "osc-names" for thread in threading.enumerate()))
+
+
 class Outlet:
     """A headset's program on LSL, with a sibling of the same name and id, as Muse programs have."""
 

@@ -112,8 +112,8 @@ class Osc:
         self._clock, self._unix = clock, unix_of_zero(clock)
         self._targets, self._is_open = found, True
         self._closing = threading.Event()
-        if unknown and not isinstance(clock, VirtualClock):
-            look_for(unknown, self._closing, self._add)
+        if not isinstance(clock, VirtualClock):
+            look_for(found, unknown, self._closing, self._add)
 
     def _add(self, target: Target) -> None:
         self._targets = [*self._targets, target]  # replaced as a whole: the tick reads it

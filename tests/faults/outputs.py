@@ -130,9 +130,19 @@ ROWS = (
         test="tests/test_devices_vanish.py::test_an_osc_host_that_is_known_later_is_played_to_then",
         without=(
             "brainmusic_daemon/outputs/osc.py",
-            "            look_for(unknown, self._closing, self._add)\n",
+            "            look_for(found, unknown, self._closing, self._add)\n",
             "            pass\n",
         ),
+    ),
+    _row(
+        name="osc-host-moves",
+        trouble="a receiver known by its name gets another address: a tablet with a new lease after days",
+        heard="all other receivers and outputs play on",
+        message="OSC target '…' is at … now",
+        seconds=30.0,
+        recovery="within 2 s where sending fails",
+        test="tests/test_devices_vanish.py::test_an_osc_host_that_gets_another_address_is_found_again",
+        without=(_TARGET, "                target.look()\n", "                pass\n"),
     ),
     _row(
         name="osc-no-host-known",
