@@ -10,6 +10,7 @@ import numpy as np
 from brainmusic_daemon.api import FloatArray
 
 STEP_S = 3600.0  # nobody waits for an hour of silence in a recording
+LATEST_S = 1e12  # of time stamps: beyond, a double does not tell samples apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,11 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
 
     A step over 0.1 s is a gap only if it lasts: a radio that stalls and then delivers everything in a burst leaves the
     line through the time stamps where it was.  A step back that lasts, or forward by more than STEP_S, is a clock that
-    was set: the run follows on.
+    was set: the run follows on.  Stamps that are no times (NaN, or beyond LATEST_S) are left aside, all of them.
     """
     n = len(times)
+    if not (np.abs(times) < LATEST_S).all():
+        return even(n, samplerate), "unusable time stamps: evenly spaced instead"
     position = np.arange(n) / samplerate
     late = times - position
     limit = max(0.1, 2.5 / samplerate)
