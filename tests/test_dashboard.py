@@ -382,13 +382,13 @@ def test_keys_are_shown_and_do_nothing_while_one_types(tab: Tab, playing: Daemon
     tab.press("?")
     tab.wait("document.querySelector('#keys').open")
     assert "panic" in text(tab, "#key-list")
-    tab.press("p")
+    tab.press("r")
     tab.run("document.querySelector('#keys').close()")
     tab.run("document.querySelector('#every').open = true; document.querySelector('.command input').focus()")
     tab.press("p")
     tab.press("m")
     time.sleep(0.3)
-    assert not playing.sounding.panicked and not playing.sounding.muted
+    assert not playing.sounding.panicked and not playing.sounding.muted and playing.recorder.status is None
 
 
 @pytest.mark.real

@@ -76,6 +76,15 @@ def test_the_audio_output_keeps_what_it_was_told_until_the_device_is_there() -> 
     assert not audio._silent
 
 
+def test_the_level_is_the_configured_one_until_another_is_set() -> None:
+    sounding = Sounding({"midi": Midi(controls={}), "audio": Audio(gain_db=-30.0)})
+    assert sounding.gain_db == -30.0 and sounding.set_db is None  # nothing to keep for the next start
+    assert sounding.gain(-29.5) == 1
+    assert (sounding.gain_db, sounding.set_db) == (-29.5, -29.5)
+    silent = Sounding({"midi": Midi(controls={})})
+    assert silent.gain(-3.0) == 0 and silent.gain_db is None
+
+
 def test_osc_sends_no_notes_in_silence_and_says_what_it_is_asked_to() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))

@@ -56,7 +56,9 @@ def _route(daemon: Daemon, control: str, setting: str, value: float | bool) -> T
 
 def _rate(daemon: Daemon, rating: float) -> Done:
     daemon.session.journal.note("rating", value=rating)
-    return Done(f"rated {rating:+g}")
+    recorded, learned = daemon.recorder.status is not None, daemon.tutor.active
+    said = f"{'recorded' if recorded else 'not recorded'}, {'learning from it' if learned else 'not learning'}"
+    return Done(f"rated {rating:+g}: {said}", {"recorded": recorded, "learned": learned})
 
 
 def _target(daemon: Daemon, control: str, value: float) -> Done:

@@ -122,7 +122,7 @@ class Memory:
             profile=config.session.profile,
             profiles=dict(daemon.calibration.chosen),
             asked=kept.asked_profile(config.tables),
-            gain_db=sounding.gain_db,
+            gain_db=sounding.set_db,  # not what is configured: that may be changed for the next start
             muted=sounding.muted,
             panicked=sounding.panicked,
             learning=tutor.active if tutor.active != tutor.settings.enabled else None,

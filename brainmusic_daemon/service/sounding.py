@@ -23,7 +23,13 @@ class Sounding:
         self._outputs = outputs
         self.muted = False
         self.panicked = False
-        self.gain_db: float | None = None  # None: as configured
+        self.set_db: float | None = None  # while it plays; None: as configured
+        self._configured_db = next((level for each in outputs.values() if (level := _level(each)) is not None), None)
+
+    @property
+    def gain_db(self) -> float | None:
+        """Return the level of what sounds; None where nothing has one, or nobody knows it."""
+        return self._configured_db if self.set_db is None else self.set_db
 
     def panic(self) -> None:
         """Silence everything at once; it stays silent until `mute(False)`."""
@@ -45,7 +51,7 @@ class Sounding:
         """Set the level of what makes sound; return how many outputs have one."""
         reached = self._each("gain", lambda output: output.gain(decibels))
         if reached:
-            self.gain_db = decibels
+            self.set_db = decibels
         return reached
 
     def say(self, address: str, *arguments: int | float | str) -> int:
@@ -63,3 +69,9 @@ class Sounding:
             except Exception:  # noqa: BLE001 - one output must not keep the others sounding
                 _log.exception("an output failed at '%s'", name)
         return reached
+
+
+def _level(output: Output) -> float | None:
+    """Return what is configured for an output whose level can be set."""
+    found = getattr(output, "gain_db", None) if callable(getattr(output, "gain", None)) else None
+    return float(found) if isinstance(found, (int, float)) else None

@@ -36,6 +36,7 @@ class Feed:
         self._number = -1  # of the newest frame that was looked at
         self._line = 0  # of the log
         self._count = 0
+        self._switches: tuple[bool, ...] = ()
         self.fixed = {"k": "fixed", **overview.plain(sheet.fixed(daemon))}
         self.sheet: dict[str, Any] = {}
 
@@ -51,7 +52,9 @@ class Feed:
             found.append({"k": "shares", "x": explainer.strongest(explainer.shares(self._daemon), NAMED)})
         if self._count % GUIDANCE_EVERY == 0 and self._daemon.calibration.under_way:
             found.append({"k": "calibration", **overview.plain(asdict(self._daemon.calibration.guidance))})
-        if self._count % OVERVIEW_EVERY == 0:
+        switches = self._standing()
+        if self._count % OVERVIEW_EVERY == 0 or switches != self._switches:  # a press of P turns on how it stands now
+            self._switches = switches
             found.append({"k": "overview", **self.overview()})
         self._count += 1
         return found
@@ -72,6 +75,12 @@ class Feed:
         steps = daemon.mappers.history
         found["undoable"], found["redoable"] = steps.at, len(steps.steps) - 1 - steps.at
         return found
+
+    def _standing(self) -> tuple[bool, ...]:
+        """Return what a press of one button switches over."""
+        daemon = self._daemon
+        sounding = daemon.sounding
+        return sounding.muted, sounding.panicked, daemon.recorder.status is not None, daemon.tutor.active
 
     def log(self) -> list[tuple[Any, ...]]:
         """Return the last lines of the log."""

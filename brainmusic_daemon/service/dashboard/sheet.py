@@ -104,4 +104,5 @@ def _argument(argument: Argument) -> dict[str, Any]:
         "high": argument.high,
         "unit": argument.unit,
         "optional": argument.optional,
+        "default": argument.default,
     }

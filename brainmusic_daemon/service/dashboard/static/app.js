@@ -1,6 +1,6 @@
 // The page: updates come in twenty times a second, each panel draws what is its own.
 import { Connection } from "./net.js";
-import { $, duration, make, say } from "./dom.js";
+import { $, duration, keep, make, say } from "./dom.js";
 import { Traces } from "./signal.js";
 import { Head } from "./head.js";
 import { Persons } from "./persons.js";
@@ -8,29 +8,20 @@ import { Drives } from "./drives.js";
 import { Roll } from "./roll.js";
 import { Play } from "./play.js";
 import { Calibrate } from "./calibrate.js";
+import { Banner } from "./banner.js";
+import { troubles } from "./troubles.js";
 import { keys } from "./keys.js";
 import { log, timing } from "./timing.js";
 
-const BANNERS = {
-  lost: ["bad", "The headset is gone", "No samples arrive; the music rests. It returns by itself when the headset does."],
-  held: ["warn", "The signal is bad", "The music holds what it played last."],
-  resting: ["warn", "The signal stays bad", "The music rests until the electrodes are good again."],
-  waiting: ["calm", "Waiting for a headset", ""],
-};
-const CUT = {
-  lost: ["bad", "No connection to the daemon", "The music may well play on. Trying again by itself …"],
-  full: ["warn", "Too many pages are open", "Close one of the others; this one tries again by itself."],
-  token: ["warn", "A token is needed", ""],
-};
-const QUIET = new Set(["route", "gain", "rate", "target"]); // turned like knobs: only what is wrong is told
+const QUIET = new Set(["route", "gain", "target"]); // turned like knobs: only what is wrong is told
 
 let fixed = null, dirty = false, link = "connecting", state = "waiting", overview = null;
-const connection = new Connection({ update, answer, state: connected, ask: () => $("ask").open || $("ask").showModal() });
-const send = (command, ...args) => { if (!connection.send(command, ...args)) toast("Not connected: nothing was done.", false); };
+const connection = new Connection({ update, answer, state: connected, ask });
+const send = (command, ...args) => connection.send(command, ...args) || (toast("Not connected: nothing was done.", false), false);
 const traces = new Traces(), head = new Head(), drives = new Drives(send), roll = new Roll(), play = new Play(send), calibrate = new Calibrate(send);
 const persons = new Persons((who) => connection.tell({ watch: who }), shown);
-play.rated = (value) => toast(value > 0 ? "You like this: noted." : "You do not like this: noted.");
-window.brainmusic = { traces, roll, drives, persons, connection, get state() { return state; }, get link() { return link; } }; // for the curious, and for tests
+const told = new Banner(ask);
+window.brainmusic = { traces, roll, play, drives, persons, connection, get state() { return state; }, get link() { return link; } }; // for the curious, and for tests
 
 function update(message) {
   switch (message.k) {
@@ -89,30 +80,31 @@ function shown(sheet) {
 }
 
 function banner() {
-  const missing = link === "open" && !BANNERS[state] ? persons.missing() : null;
-  const shown = link === "open" ? BANNERS[state] ?? missing : CUT[link];
-  say($("state"), link === "open" ? state : "offline");
-  $("state").dataset.state = link === "open" ? state : "offline";
-  $("banner").hidden = !shown;
-  if (!shown) return;
-  const [kind, title, text, whose] = shown;
-  $("banner").dataset.kind = kind;
-  say($("banner-title"), title);
-  const theirs = ([channel]) => !whose || whose.some((who) => channel.startsWith(`${who}.`));
-  const faults = Object.entries(overview?.faults ?? {}).filter(theirs).slice(0, 6).map(([channel, why]) => `${channel} ${why}`).join(", ");
-  const detail = link !== "open" ? "" : whose || state === "held" || state === "resting" ? faults && `Look at ${faults}.` : missing ? "" : overview?.message ?? "";
-  say($("banner-text"), [text, detail].filter(Boolean).join(" "));
+  const standing = link === "open" ? state : "offline";
+  say($("state"), standing);
+  $("state").dataset.state = standing;
+  told.show(troubles(link, state, overview, persons));
 }
 
-function connected(how) { link = how; banner(); }
+function connected(how) {
+  link = how;
+  if (how !== "open") play.away();
+  banner();
+}
+
+function ask() { if (!$("ask").open) $("ask").showModal(); }
 
 function answer(message) {
+  play.answered(message);
+  if (!message.ok && (!message.command || message.command === "route")) drives.refused();
   if (message.ok && QUIET.has(message.command)) return;
   toast(message.text, message.ok);
 }
 
 function toast(text, ok = true) {
-  const element = make("div", { class: ok ? "toast" : "toast no" }, text.slice(0, 300));
+  text = text.slice(0, 300);
+  [...$("toasts").children].find((other) => other.textContent === text)?.remove(); // once is enough
+  const element = make("div", { class: ok ? "toast" : "toast no" }, text);
   $("toasts").append(element);
   while ($("toasts").childElementCount > 4) $("toasts").firstElementChild.remove();
   setTimeout(() => element.remove(), ok ? 3500 : 8000);
@@ -120,7 +112,7 @@ function toast(text, ok = true) {
 
 function theme() {
   const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-  localStorage.setItem("theme", next);
+  keep("theme", next);
   document.documentElement.dataset.theme = next;
 }
 

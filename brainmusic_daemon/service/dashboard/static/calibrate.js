@@ -1,9 +1,9 @@
 // Calibration: who it is, what to do now in letters that are read at arm's length, how the electrodes sit, what came of it.
 import { $, make, say } from "./dom.js";
+import { Leading } from "./leading.js";
 
 const UNDER_WAY = new Set(["contact", "ready", "open", "closed", "thinking"]);
 const TITLES = { contact: "Contact", ready: "Get ready", open: "Eyes open", closed: "Eyes closed", thinking: "Thank you", done: "Done", failed: "Not this time", cancelled: "Cancelled" };
-const TONES = { begin: [[0, 1046]], open: [0, 0.9, 1.8].flatMap((at) => [523, 784, 1046, 1568].map((hz, i) => [at + 0.18 * i, hz])), failed: [[0, 523], [0.3, 392], [0.6, 262]] };
 
 export class Calibrate {
   constructor(send) {
@@ -11,6 +11,7 @@ export class Calibrate {
     this.phase = "idle";
     this.mine = false; // begun on this page: it leads
     this.people = "";
+    this.leading = new Leading();
     this.until = 0; // performance.now() at which the phase ends
     const field = (id, label, attributes) => { const input = make("input", { id, "aria-label": label, ...attributes }); return [make("label", { for: id }, label), input]; };
     this.person = make("select", { id: "calibrate-person", "aria-label": "whose headset" });
@@ -26,13 +27,14 @@ export class Calibrate {
     this.title = make("h2", { id: "guide-title" });
     this.count = make("div", { class: "count mono", "aria-hidden": "true" });
     this.words = make("p", { class: "words-big", "aria-live": "assertive" });
+    this.hint = make("p", { class: "note", id: "guide-hint", hidden: true }, "This phone may lock its screen meanwhile, and says nothing then (it can be kept awake over https only): let its screen stay on for two minutes or more, or listen for the daemon's bell.");
     this.bar = make("i");
     this.kept = make("p", { class: "mono kept" });
     this.chips = make("div", { class: "chips", "aria-label": "contact of every electrode" });
     this.found = make("ul", { class: "plain" });
     this.stop = make("button", { id: "guide-cancel", class: "grow", onclick: () => UNDER_WAY.has(this.phase) ? this.send("calibrate.cancel") : this.dialog.close() }, "Cancel");
-    this.dialog = make("dialog", { id: "guide", "aria-labelledby": "guide-title" }, this.title, this.count, this.words, make("div", { class: "progress", "aria-hidden": "true" }, this.bar), this.kept, this.chips, this.found,
-      make("div", { class: "row" }, this.stop, make("button", { id: "guide-hide", onclick: () => this.dialog.close() }, "Hide")));
+    this.dialog = make("dialog", { id: "guide", "aria-labelledby": "guide-title" }, this.title, this.count, this.words, this.hint, make("div", { class: "progress", "aria-hidden": "true" }, this.bar), this.kept, this.chips, this.found,
+      make("div", { class: "row" }, this.stop, make("button", { id: "guide-hide", onclick: () => this.dialog.close() }, "Hide"), make("button", { class: "panic", "data-panic": true, title: "silence at once (P)" }, "Panic")));
     document.body.append(this.dialog);
     setInterval(() => this.tick(), 200);
   }
@@ -41,8 +43,7 @@ export class Calibrate {
     const name = $("calibrate-name").value.trim();
     if (!name) return;
     this.mine = true;
-    this.sound ??= window.AudioContext ? new AudioContext() : null; // a browser lets only a click begin to sound
-    this.sound?.resume();
+    this.leading.begin();
     const whose = this.person.hidden ? [] : [this.person.value];
     this.send("calibrate.start", name, Number($("calibrate-open").value), Number($("calibrate-closed").value), ...whose);
   }
@@ -81,6 +82,7 @@ export class Calibrate {
     const going = UNDER_WAY.has(now.phase);
     this.until = performance.now() + 1000 * now.left_s;
     this.again.hidden = !going;
+    this.hint.hidden = !(this.mine && ["contact", "ready", "open"].includes(now.phase) && this.leading.sleepy);
     $("calibrate-start").disabled = going;
     if (now.phase === "idle") return;
     if (before !== now.phase) this.turn(before, now);
@@ -108,29 +110,13 @@ export class Calibrate {
   turn(before, now) {
     if (!this.mine) return;
     if (UNDER_WAY.has(now.phase) && !UNDER_WAY.has(before) && !this.dialog.open) { this.dialog.showModal(); this.stop.focus(); }
-    if (now.phase === "open" || now.phase === "closed") this.ring("begin");
-    if (now.phase === "thinking") this.ring("open");
-    if (now.phase === "failed" || now.phase === "cancelled") this.ring("failed");
-    if (!UNDER_WAY.has(now.phase)) this.mine = false;
-    if (window.speechSynthesis?.getVoices().length && ["ready", "thinking", "failed"].includes(now.phase)) {
-      const voice = new SpeechSynthesisUtterance(now.text);
-      voice.lang = "en";
-      speechSynthesis.speak(voice);
-    }
-  }
-
-  ring(call) {
-    if (this.sound?.state !== "running") return;
-    for (const [at, hz] of TONES[call]) {
-      const begin = this.sound.currentTime + at, tone = this.sound.createOscillator(), level = this.sound.createGain();
-      tone.frequency.value = hz;
-      level.gain.setValueAtTime(0, begin);
-      level.gain.linearRampToValueAtTime(0.25, begin + 0.01);
-      level.gain.exponentialRampToValueAtTime(0.001, begin + 0.9);
-      tone.connect(level).connect(this.sound.destination);
-      tone.start(begin);
-      tone.stop(begin + 1);
-    }
+    if (now.phase === "open" || now.phase === "closed") this.leading.ring("begin");
+    if (now.phase === "thinking") this.leading.ring("open");
+    if (now.phase === "failed" || now.phase === "cancelled") this.leading.ring("failed");
+    if (["ready", "thinking", "failed"].includes(now.phase)) this.leading.speak(now.text);
+    if (UNDER_WAY.has(now.phase)) return;
+    this.mine = false;
+    this.leading.end();
   }
 
   tick() {

@@ -21,6 +21,14 @@ export function vector(tag, attributes = {}, text = "") {
 
 export const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
+// What this browser remembers; one that keeps nothing (blocked, full) is no reason to stand still.
+export function kept(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
+}
+export function keep(name, value) {
+  try { localStorage.setItem(name, value); } catch { /* then for this visit only */ }
+}
+
 // A canvas as sharp as the screen; returns its context and size in CSS pixels.
 export function brush(canvas) {
   const scale = Math.min(devicePixelRatio || 1, 2);

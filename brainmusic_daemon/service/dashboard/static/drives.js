@@ -48,6 +48,9 @@ export class Drives {
     }
   }
 
+  // What was asked of a control is not to be had.
+  refused() { for (const { editor } of this.controls.values()) editor.settle(); }
+
   row(name, fixed) {
     const bar = make("i"), rest = make("b"), value = make("span", { class: "value mono" }), cause = make("span", { class: "cause" }), flags = make("span", { class: "flags" });
     const editor = new Editor(name, plain(name), fixed.settings, this.send, () => this.controls.get(name).close());

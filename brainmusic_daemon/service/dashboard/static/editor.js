@@ -3,6 +3,8 @@ import { amount, make, say } from "./dom.js";
 
 const WORDS = { smooth_s: "smooth", dead_zone: "dead zone" };
 const DRAG_MS = 60;
+const HELD_MS = 1200; // after the last touch what comes may be older than the hand
+const REFUSED_MS = 300;
 
 export class Editor {
   constructor(control, title, settings, send, close) {
@@ -55,7 +57,18 @@ export class Editor {
   set(about) {
     this.about = about;
     this.full ??= about.settings.slew;
-    if (performance.now() - this.touched < 1200) return; // it is just being turned
+    this.settle(HELD_MS);
+  }
+
+  // Show what is known, once it has not been turned for so long.
+  settle(rest_ms = REFUSED_MS) {
+    clearTimeout(this.settling);
+    const left = this.touched + rest_ms - performance.now();
+    if (left > 0) { this.settling = setTimeout(() => this.settle(rest_ms), left); return; }
+    if (this.about) this.show(this.about);
+  }
+
+  show(about) {
     for (const { input, output, setting } of this.inputs.values()) {
       const value = about.settings[setting.name];
       input.disabled = value === undefined;

@@ -1,6 +1,9 @@
 // The keyboard: one table, which is also what the help shows.
 import { $, make } from "./dom.js";
 
+const URGENT = new Set(["p", "m"]); // whatever is open
+const TYPED = "input:not([type=range]):not([type=checkbox]):not([type=number]), textarea";
+
 export function keys(play, send, theme, persons) {
   const open = () => $("keys").showModal();
   const table = [
@@ -21,9 +24,10 @@ export function keys(play, send, theme, persons) {
   $("key-list").append(...table.flatMap(([, shown, words]) => [make("dt", {}, make("kbd", {}, shown)), make("dd", {}, words)]), make("dt", {}, make("kbd", {}, "1"), " … ", make("kbd", {}, "9")), make("dd", {}, "scenes, in their order"));
   $("keys-open").addEventListener("click", open);
   addEventListener("keydown", (event) => {
-    const typing = event.target.matches?.("input:not([type=range]):not([type=checkbox]), select, textarea");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.matches?.(TYPED)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const busy = event.target.matches?.("select, input[type=number]") || document.querySelector("dialog[open]");
+    if (busy && !URGENT.has(key)) return;
     if (/^[1-9]$/.test(key)) play.scene(Number(key) - 1);
     else if (actions.has(key)) { event.preventDefault(); actions.get(key)(); }
   });

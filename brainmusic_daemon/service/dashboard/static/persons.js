@@ -1,5 +1,5 @@
 // Several persons: a button each, with how their signal is; the signal panel shows the one that is chosen.
-import { $, make, say } from "./dom.js";
+import { $, keep, kept, make, say } from "./dom.js";
 
 export class Persons {
   constructor(watch, changed) {
@@ -15,6 +15,7 @@ export class Persons {
     this.people = sheet.people ?? {};
     const names = Object.keys(this.people);
     $("people").hidden = !names.length;
+    document.body.classList.toggle("several", names.length > 0);
     if (names.join() !== [...this.buttons.keys()].join()) {
       this.buttons.clear();
       $("people").replaceChildren(...names.map((who) => this.button(who)));
@@ -30,7 +31,7 @@ export class Persons {
   }
 
   chosen(names) {
-    return this.who in this.people ? this.who : names.find((who) => who === localStorage.getItem("person")) ?? names[0];
+    return this.who in this.people ? this.who : names.find((who) => who === kept("person")) ?? names[0];
   }
 
   button(who) {
@@ -42,7 +43,7 @@ export class Persons {
 
   choose(who) {
     this.who = who;
-    localStorage.setItem("person", who);
+    keep("person", who);
     this.changed(this.last);
   }
 
