@@ -26,7 +26,7 @@ def own_folder() -> Path:
 
 def is_bundled(file: Path) -> bool:
     """Return whether a file lies in the folder of the bundled configurations, which an upgrade replaces."""
-    return file.resolve().parent == folder().resolve()
+    return file.parent.resolve() == folder().resolve()  # a link to one of them is its user's own
 
 
 def locate(file: str | Path | None) -> Path:

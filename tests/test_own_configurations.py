@@ -27,7 +27,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     found = configuration.own_folder()
-    assert found.is_relative_to(tmp_path) and not found.exists()
+    if not found.is_relative_to(tmp_path):
+        pytest.skip("this system has its user's folders elsewhere than in HOME")
+    assert not found.exists()
     return found
 
 
@@ -53,6 +55,17 @@ def test_what_the_page_saves_of_a_bundled_configuration_is_the_users_and_is_foun
     assert {file.name: file.read_bytes() for file in BUNDLED.iterdir() if file.is_file()} == before
     assert configuration.load("my").music.preset == configuration.load("my.toml").music.preset == "tides"
     assert choice.read("my.toml", BUNDLED)[2] == own
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a symbolic link needs rights on Windows")
+def test_a_link_to_a_bundled_one_is_its_users_own(own: Path, tmp_path: Path) -> None:
+    link = tmp_path / "mine.toml"
+    link.symlink_to(BUNDLED / "default.toml")
+    before = (BUNDLED / "default.toml").read_bytes()
+    with daemon(config=link, name="own-link") as running:
+        ticket = running.mappers.save()
+        assert ticket.wait(30) and ticket.ok, ticket.message
+    assert not link.is_symlink() and (BUNDLED / "default.toml").read_bytes() == before
 
 
 def test_nothing_is_ever_saved_beside_the_bundled_ones(own: Path) -> None:
@@ -114,6 +127,7 @@ def test_what_a_bundled_one_names_beside_it_comes_along(
 
 
 def test_a_copy_that_cannot_be_written_is_one_message(own: Path) -> None:
+    own.parent.parent.mkdir(parents=True, exist_ok=True)
     own.parent.write_text("in the way", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"cannot copy muse\.toml"):
         copies.copy(BUNDLED / "muse.toml")
