@@ -419,6 +419,17 @@ def test_other_sections_need_a_new_start_and_that_is_said(stage: Stage, caplog: 
     assert len(stage.mappers.history.steps) == 1
 
 
+def test_a_reload_says_what_it_could_not_take_up_for_as_long_as_that_holds(stage: Stage) -> None:
+    changed = CONFIG.replace("[source]", "[features]\ndelay_ms = 90\n[web]\nport = 4711\n[source]")
+    stage.file.write_text(changed.replace('from = "alpha"', 'from = "beta"'))
+    for _ in range(2):  # the second time nothing is new, and it is as true
+        said = stage.done(stage.mappers.reload())
+        assert "mapper 'direct' fades in" in said
+        assert said.endswith("; [features], [web] changed since the start: that needs a new one")
+    stage.file.write_text(CONFIG)
+    assert "new one" not in stage.done(stage.mappers.reload())
+
+
 def test_the_watcher_tells_of_its_files_only(tmp_path: Path) -> None:
     seen: list[set[Path]] = []
     one, other = _written(tmp_path / "one", ""), _written(tmp_path / "other", "")

@@ -26,6 +26,7 @@ from brainmusic_daemon.service.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 
+_LIVE = frozenset(("mapper", "music", "scene"))  # sections that are taken up while it plays
 _RETRY_S = (5.0, 15.0, 45.0)  # after a mapper was too slow: the machine may have been busy
 
 
@@ -38,7 +39,7 @@ class Mappers:
         chosen, music = config.choice, config.music
         self.history = History(Step(chosen.name, chosen.table, chosen.folder, music.preset, music.seed, "start"))
         self._installer = Installer(session)
-        self._file: Mapping[str, Any] = config.tables  # what the configuration's file said last
+        self._begun = self._file = config.tables  # what the configuration's file said at the start, and last
         self._errands = Errands(self._refused)
         self._knobs = Knobs(self._errands, self._turn)
         self._slow = 0  # times in a row that the mapper was too slow
@@ -196,21 +197,20 @@ class Mappers:
         resolved = configuration.again(config)
         tables = resolved.tables
         before, self._file = self._file, tables
-        live = {"mapper", "music", "scene"}
-        elsewhere = sorted(name for name in {*before, *tables} - live if before.get(name) != tables.get(name))
+        other = sorted(name for name in {*self._begun, *tables} - _LIVE if self._begun.get(name) != tables.get(name))
+        elsewhere = [name for name in other if before.get(name) != tables.get(name)]  # since the last time
         if elsewhere:
             _log.warning("[%s] of %s changed: that needs a new start", "], [".join(elsewhere), Path(config.origin).name)
+        rest = f"; [{'], ['.join(other)}] changed since the start: that needs a new one" if other else ""
         self.session.config = replace(self.session.config, scenes=resolved.scenes)
         if not always and all(before.get(name) == tables.get(name) for name in ("mapper", "music")):
-            return "nothing to change"
+            return f"nothing to change{rest}"
         chosen, music = resolved.choice, resolved.music
-        return self._go(
-            self._step(
-                name=chosen.name, table=chosen.table, folder=chosen.folder, preset=music.preset, seed=music.seed,
-                origin="file",
-            ),
-            None,
+        step = self._step(
+            name=chosen.name, table=chosen.table, folder=chosen.folder, preset=music.preset, seed=music.seed,
+            origin="file",
         )  # fmt: skip
+        return self._go(step, None) + rest
 
     # --- what happens by itself ---------------------------------------------------------------------------------------
 
