@@ -10,7 +10,7 @@ import numpy as np
 from brainmusic_daemon.api import FloatArray
 
 STEP_S = 3600.0  # nobody waits for an hour of silence in a recording
-LATEST_S = 1e12  # of time stamps: beyond, a double does not tell samples apart
+_LINE = 16  # time stamps at least that a line is drawn through
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,13 @@ def estimate_rate(times: FloatArray, nominal: float) -> tuple[float, str]:
     Pauses of more than a second are not counted.  A stated rate that is right within 0.2 % is kept; so is one that the
     usual step between samples confirms while the total does not: then samples are missing, and the clock is right.
     """
-    steps = np.diff(times)
+    with np.errstate(invalid="ignore", over="ignore"):  # stamps may be infinite
+        steps = np.diff(times)
     steps = steps[np.isfinite(steps)]
     inside = steps[np.abs(steps) <= max(1.0, 3 / nominal if nominal > 0 else 1.0)]
     total, slope = float(inside.sum()), 0.0
     if total > 0:  # a fitted line: first and last sample alone mislead where samples come in bursts
-        slope = float(np.polyfit(np.arange(len(inside)), np.cumsum(inside), 1)[0]) if len(inside) > 16 else 0.0
+        slope = float(np.polyfit(np.arange(len(inside)), np.cumsum(inside), 1)[0]) if len(inside) > _LINE else 0.0
         slope = slope if slope > 0 else total / len(inside)
     counted = 1 / slope if slope > 0 else 0.0
     usual = float(np.median(steps)) if steps.size else 0.0
@@ -104,11 +105,9 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
 
     A step over 0.1 s is a gap only if it lasts: a radio that stalls and then delivers everything in a burst leaves the
     line through the time stamps where it was.  A step back that lasts, or forward by more than STEP_S, is a clock that
-    was set: the run follows on.  Stamps that are no times (NaN, or beyond LATEST_S) are left aside, all of them.
+    was set: the run follows on.
     """
     n = len(times)
-    if not (np.abs(times) < LATEST_S).all():
-        return even(n, samplerate), "unusable time stamps: evenly spaced instead"
     position = np.arange(n) / samplerate
     late = times - position
     limit = max(0.1, 2.5 / samplerate)
@@ -125,7 +124,7 @@ def runs_of(times: FloatArray, samplerate: float) -> tuple[tuple[Run, ...], str]
     gaps, backward, forward, lost, origin = 0, 0, 0, 0.0, 0.0
     for start, stop in zip(starts, [*starts[1:], n], strict=True):
         step, time = 1 / samplerate, float(np.median(late[start:stop]) + position[start])
-        if stop - start > 10 * samplerate:
+        if stop - start > max(10 * samplerate, _LINE):
             slope, time = np.polyfit(np.arange(stop - start), times[start:stop], 1)
             step = float(slope) if abs(slope * samplerate - 1) < 0.05 else step
         number = 0

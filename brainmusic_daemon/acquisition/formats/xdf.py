@@ -9,7 +9,7 @@ import numpy as np
 
 from brainmusic_daemon.acquisition import labels
 from brainmusic_daemon.acquisition.formats.choose import Candidate, best
-from brainmusic_daemon.acquisition.formats.take import Take, estimate_rate, runs_of
+from brainmusic_daemon.acquisition.formats.take import Take, estimate_rate, even, runs_of
 from brainmusic_daemon.acquisition.formats.xdf_file import Stream, describe, streams
 from brainmusic_daemon.acquisition.scrutiny import refuse_haste
 from brainmusic_daemon.api import ConfigError
@@ -59,7 +59,10 @@ def _take(path: Path, stream: Stream, remarks: Sequence[str]) -> Take:
     if samplerate <= 0:
         raise ConfigError(f"the recording {path}: stream '{stream.name}' has neither a rate nor usable time stamps")
     refuse_haste(samplerate, f"recording {path.name}")
-    runs, gaps = runs_of(stream.times, samplerate)
+    if np.isfinite(stream.times).all():
+        runs, gaps = runs_of(stream.times, samplerate)
+    else:
+        runs, gaps = even(len(samples), samplerate), "unusable time stamps: evenly spaced instead"
     details = {
         "file": str(path),
         "format": "XDF",
