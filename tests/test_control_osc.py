@@ -6,6 +6,8 @@ import logging
 import re
 import socket
 import struct
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,6 +194,21 @@ def test_what_is_wrong_is_counted_by_reason_and_told_once(
     said = {record.created for record in caplog.records if "/brainmusic/rate" in record.getMessage()}
     assert len(said) <= 1  # one record may come by two ways to where it is kept here
     assert len(caplog.records) < 20
+
+
+def test_all_that_is_malformed_is_counted_whichever_way_it_comes(running: Daemon) -> None:
+    """Over UDP and over WebSockets at once: the threads of both count."""
+    heard, switching = ControlOsc(running.control, running.config.control), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        ways = [threading.Thread(target=lambda: [heard.take(b"nonsense", "x") for _ in range(9_000)]) for _ in range(4)]
+        for way in ways:
+            way.start()
+        for way in ways:
+            way.join(60)
+    finally:
+        sys.setswitchinterval(switching)
+    assert [*heard.wrong.values()] == [36_000, 36_000], heard.wrong  # of all, and by its reason
 
 
 def test_bundles_act_at_once_or_not_at_all(running: Daemon, patch: Client) -> None:

@@ -18,6 +18,7 @@ from brainmusic_daemon.service.allowance import Allowance
 from brainmusic_daemon.service.allowed import Allowed
 from brainmusic_daemon.service.control import Answer, Control
 from brainmusic_daemon.service.osc_decoding import MOST_BYTES, Malformed, messages
+from brainmusic_daemon.service.tally import Tally
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +30,7 @@ PAUSE_S = 0.004  # the tick's turn
 BUFFER_BYTES = 1 << 20
 MOST_TEXT = 1_000  # of a reply, characters
 REPLIES, REPLIES_PER_S = 100.0, 20.0  # to one address: at once, and from then on
-_TOLD = 100  # addresses that are remembered, as told or as known
-_TELL_S = 1.0  # at most so often
+_KNOWN = 100  # addresses that are remembered
 _BANG = ((1,), (None,))  # what buttons send to a command that takes nothing: a bang, nil, 1 or 1.0
 
 
@@ -44,13 +44,10 @@ class ControlOsc:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="control-osc", daemon=True)
         self._known: dict[str, tuple[str, tuple[str, ...]]] = {}  # address → command and arguments in it
-        self._told: set[str] = set()
-        self._next_word = 0.0
         self._replies = Allowance(REPLIES, REPLIES_PER_S)
-        self._complaints: dict[tuple[str, Any], float] = {}  # address and sender → not again before
+        self._replying = threading.Lock()  # answers come from the control's thread, complaints from this one
+        self._tally = Tally()  # packets come from the web server's loop, too
         self.port = 0  # that it listens at; 0: at none
-        self.received = 0  # messages
-        self.wrong: dict[str, int] = {}  # reason → datagrams or messages
 
     def start(self) -> None:
         """Begin to listen, where that is wanted; returns at once."""
@@ -76,6 +73,16 @@ class ControlOsc:
     def counters(self) -> dict[str, float]:
         """Return the port, how many messages came, and by reason what was wrong with them."""
         return {"port": self.port, "received": self.received, **self.wrong}
+
+    @property
+    def received(self) -> int:
+        """Return how many messages came."""
+        return self._tally.received
+
+    @property
+    def wrong(self) -> dict[str, int]:
+        """Return by reason how many datagrams or messages were wrong."""
+        return self._tally.wrong
 
     def _open(self, first: bool = False) -> None:
         host, port = self._settings.host, self._settings.osc_port
@@ -131,11 +138,11 @@ class ControlOsc:
             except ConnectionError:  # Windows tells so of a reply that nobody took
                 continue
             except OSError:  # Windows tells so of a datagram beyond the buffer
-                self._count("oversized")
+                self._tally.count("oversized")
                 continue
             if sender[0] not in self.allowed:  # not a word to it: an answer would go to whoever it claims to be
-                self._count("forbidden")
-                self._tell(f"forbidden {sender[0]}", f"{sender[0]} may not command; control.allow says who may")
+                self._tally.count("forbidden")
+                self._tally.tell(f"forbidden {sender[0]}", f"{sender[0]} may not command; control.allow says who may")
                 continue
             self._take_all(datagram, sender)
 
@@ -147,12 +154,11 @@ class ControlOsc:
         try:
             found = messages(packet)
         except Malformed as error:
-            self._count("malformed")
-            self._count(f"malformed.{error}")
-            self._tell(f"{sender[0]}", f"what came from {sender[0]}:{sender[1]} is no OSC ({error})")
+            self._tally.count("malformed", f"malformed.{error}")
+            self._tally.tell(f"{sender[0]}", f"what came from {sender[0]}:{sender[1]} is no OSC ({error})")
             return False
         for address, arguments in found:
-            self.received += 1
+            self._tally.count_message()
             self._take(address, arguments, sender if answered else None)
         return True
 
@@ -163,7 +169,7 @@ class ControlOsc:
             if route is None:
                 self._answered(address, sender, "", Answer(False, f"there is no {address[:80]}", reason="unknown"))
                 return
-            if len(self._known) < _TOLD:
+            if len(self._known) < _KNOWN:
                 self._known[address] = route
         name, inside = route
         if arguments in _BANG and not commands.BY_NAME[name].arguments:
@@ -174,10 +180,10 @@ class ControlOsc:
     def _answered(self, address: str, sender: Any, name: str, answer: Answer) -> None:
         """Tell the sender what came of it; of a knob that is turned only what is wrong, and that not too often."""
         if not answer.ok:
-            self._count(answer.reason)
+            self._tally.count(answer.reason)
             if answer.reason != "refused":  # that is in the log already
-                self._tell(address, f"{address[:80]}: {answer.text}")
-            if not self._may_complain(address, sender):
+                self._tally.tell(address, f"{address[:80]}: {answer.text}")
+            if not self._tally.may_complain((address, sender)):
                 return
         elif commands.BY_NAME[name].state:
             return
@@ -192,10 +198,7 @@ class ControlOsc:
             try:
                 listening.sendto(datagram, sender)
             except (OSError, ValueError):
-                self._count("reply_lost")
-
-    def _count(self, reason: str) -> None:
-        self.wrong[reason] = self.wrong.get(reason, 0) + 1
+                self._tally.count("reply_lost")
 
     def _may_answer(self, who: str) -> bool:
         """Return whether this address is to get one more reply: a datagram can name any sender but this computer.
@@ -205,28 +208,11 @@ class ControlOsc:
         """
         if who.startswith("127.") or who == "::1":
             return True
-        may = self._replies.take(who)
+        with self._replying:
+            may = self._replies.take(who)
         if not may:
-            self._count("reply_withheld")
+            self._tally.count("reply_withheld")
         return may
-
-    def _may_complain(self, address: str, sender: Any) -> bool:
-        """Return whether this sender is to hear (again) that something is wrong with an address."""
-        now, key = time.monotonic(), (address, sender)
-        if now < self._complaints.get(key, 0.0):
-            return False
-        if len(self._complaints) >= _TOLD:
-            self._complaints.clear()
-        self._complaints[key] = now + _TELL_S
-        return True
-
-    def _tell(self, key: str, text: str) -> None:
-        """Log something that is wrong with an address once, and not too much at once."""
-        now = time.monotonic()
-        if key not in self._told and len(self._told) < _TOLD and now >= self._next_word:
-            self._told.add(key)
-            self._next_word = now + _TELL_S
-            _log.warning("OSC control: %s", text)
 
 
 def find(address: str) -> tuple[str, tuple[str, ...]] | None:
