@@ -18,7 +18,7 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.service import install, units
 from brainmusic_daemon.service.units import LAUNCHD, SYSTEMD, Service
-from tests import parts
+from tests import daemons, parts
 from tests.daemons import shell
 
 
@@ -141,6 +141,43 @@ def test_without_a_manager_the_file_is_there_and_one_reads_what_to_type(home: Pa
     said = install.install(Service("stage"), SYSTEMD, manager)
     assert units.place(Service("stage"), SYSTEMD).is_file() and len(manager.commands) == 1
     assert "No medium found" in said[1] and "systemctl --user enable --now brainmusic-stage.service" in said[1]
+
+
+class Answers(Manager):
+    """Answers by the word of the command: exit code and text; all else goes well."""
+
+    def __init__(self, **answers: tuple[int, str]) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def __call__(self, command: Sequence[str]) -> tuple[int, str]:
+        super().__call__(command)
+        return self.answers.get(command[2], (0, ""))
+
+
+def test_a_start_that_takes_its_time_is_no_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cold start compiles for minutes on a slow machine, and systemd goes on with it."""
+    monkeypatch.setattr(install, "_PATIENCE_S", 0.2)
+    code, said = install.run([sys.executable, "-c", "import time; time.sleep(60)"])
+    found = install.install(Service("stage"), SYSTEMD, Answers(enable=(code, said)))
+    assert "brainmusic-stage.service is still starting" in found[1] and "did not do it" not in " ".join(found)
+
+
+def test_a_service_that_does_not_start_is_an_error_that_says_where_to_look(home: Path) -> None:
+    failed = (1, "Job for brainmusic-stage.service failed because the control process exited with error code.\nSee …")
+    with pytest.raises(ConfigError, match=r"does not run \(Job for .* error code\.\).*journalctl --user -u brainmusic"):
+        install.install(Service("stage"), SYSTEMD, Answers(enable=failed))
+
+
+@pytest.mark.parametrize("kind", [SYSTEMD, LAUNCHD])
+def test_a_daemon_in_a_terminal_that_has_the_name_is_told_before_anything_is_done(home: Path, kind: str) -> None:
+    said = "MainPID={}" if kind == SYSTEMD else '{{\n\t"PID" = {};\n}};'
+    with daemons.daemon(name="taken"):
+        for pid in (0, 1):
+            with pytest.raises(ConfigError, match=r"'taken' runs already.*brainmusic stop --name taken"):
+                install.install(Service("taken"), kind, Manager(0, said.format(pid)))
+        assert not units.place(Service("taken"), kind).exists()
+        assert install.install(Service("taken"), kind, Manager(0, said.format(os.getpid())))  # it is the service itself
 
 
 def test_a_folder_that_cannot_be_written_is_one_message(home: Path) -> None:
