@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 AWAY = ("output.audio.enabled=true", "output.audio.device=none of these")
 TITLE = "document.querySelector('#banner-title').textContent"
 FOUND = """import("/static/troubles.js").then(({ troubles }) =>
-    troubles(%s, %s, %s, { missing: () => %s }).map(({ kind, title }) => `${kind} ${title}`))"""
+    troubles(%s, %s, %s, { missing: () => %s }).map(({ kind, title, text }) => `${kind} ${title}`))"""
 EVERYTHING = """{
     lost: { midi: "there is no port 'x'" }, outputs: { audio: { running: 0 } },
     recording: { trouble: "the disk is full" }, battery: 9,
@@ -61,6 +61,8 @@ def test_the_most_urgent_comes_first(tab: Tab) -> None:
         "warn Another mapper plays",
         "warn The battery is low: 9 %",
     ]
+    words = (FOUND % ("'open'", "'good'", EVERYTHING, "null")).replace("`${kind} ${title}`", "text")
+    assert "direct instead of neural, which is too slow. Choose another, or undo." in tab.run(words)
     assert found(tab, "open", "lost", EVERYTHING)[0] == "bad The headset is gone"
     assert found(tab, "lost", "held", EVERYTHING) == ["bad No connection to the daemon"]  # the rest is not known
     assert found(tab, "open", "good", "{ battery: 21, mapper: { fault: '' }, recording: { trouble: '' } }") == []

@@ -51,7 +51,7 @@ function recording({ recording }) {
 
 function mapper({ mapper }) {
   if (!mapper?.fault) return [];
-  return [told(`mapper ${mapper.wanted}`, "warn", "Another mapper plays", `${mapper.name} instead of ${mapper.wanted}, which ${ended(mapper.fault)} Choose another, or undo.`)];
+  return [told(`mapper ${mapper.wanted}`, "warn", "Another mapper plays", `${mapper.name} instead of ${mapper.wanted}, which ${closed(mapper.fault)} Choose another, or undo.`)];
 }
 
 function batteries({ battery, batteries = {} }) {
@@ -63,4 +63,5 @@ function batteries({ battery, batteries = {} }) {
   });
 }
 
-const ended = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}`.replace(/[.;]?$/, ".");
+const closed = (text) => text.replace(/[.;]?$/, ".");
+const ended = (text) => closed(`${text.charAt(0).toUpperCase()}${text.slice(1)}`);
