@@ -238,6 +238,7 @@ def test_parameters_reach_brainflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(shim, "BoardShim", spy)
     monkeypatch.setattr(spy, "get_board_descr", real.get_board_descr, raising=False)
+    monkeypatch.setattr(spy, "get_board_presets", real.get_board_presets, raising=False)
     monkeypatch.setattr(spy, "disable_board_logger", real.disable_board_logger, raising=False)
     values = {"serial_port": "/dev/nothing", "timeout": 3, "other_info": "o", "ip_port": 7, "mac_address": "m"}
     with pytest.raises(SourceLost):

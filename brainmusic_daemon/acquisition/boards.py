@@ -72,13 +72,17 @@ def describe(board_id: int, name: str, preset: str = "default") -> Board:
     """Return where a board's data hold what.  Raises ConfigError when the board has no EEG there."""
     shim = library()
     try:
+        # asked for a preset that is not there, BrainFlow 5 makes an empty one, and the board cannot be opened any more
+        there = shim.BoardShim.get_board_presets(board_id)
+        if preset_of(preset) not in there:
+            raise ConfigError(f"board {name} has no preset '{preset}'")
         said = shim.BoardShim.get_board_descr(board_id, preset_of(preset))
     except shim.BrainFlowError as error:
         raise ConfigError(f"board {name} has no preset '{preset}'") from error
     rows = tuple(said.get("eeg_channels") or said.get("exg_channels") or ())
     if not rows or not said.get("sampling_rate"):
-        there = ", ".join(sorted(key.removesuffix("_channels") for key in said if key.endswith("_channels")))
-        raise ConfigError(f"board {name} has no EEG channels in its preset '{preset}' (there is {there or 'nothing'})")
+        kinds = ", ".join(sorted(key.removesuffix("_channels") for key in said if key.endswith("_channels")))
+        raise ConfigError(f"board {name} has no EEG channels in its preset '{preset}' (there is {kinds or 'nothing'})")
     resistances = tuple(said.get("resistance_channels") or ())
     given = [text for text in str(said.get("eeg_names", "")).split(",") if text]
     given += [f"Ch{i + 1}" for i in range(len(given), len(rows))]
@@ -118,11 +122,14 @@ def way_out(code: int, name: str, serial_port: str, file: str) -> str:
     if code == 2 and wireless:
         return "Bluetooth is off or missing: switch it on, and the headset too"
     if code == 2:
-        return f"serial port '{serial_port}' cannot be opened: is the dongle plugged in, and the name right?"
+        return (
+            f"serial port '{serial_port}' cannot be opened: is the dongle plugged in, the name right, and no other "
+            "program at it?"
+        )
     if code in (3, 4, 5, 6):
         return f"something answers at '{serial_port}', but not the board: is it switched on, and its dongle set to PC?"
     if code == 7:
-        return "no such device was found: switch it on, wear it near, disconnect it from phones"
+        return "no such device was found: switch it on, wear it near, disconnect it from phones and other programs"
     if code == 13 and file:
         return f"check `file` ({file}) and the other parameters"
     if code == 13:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from brainmusic_daemon.acquisition import boards, labels
 from brainmusic_daemon.acquisition.counter import Counter
+from brainmusic_daemon.acquisition.serial_claim import Claim
 from brainmusic_daemon.api import Chunk, Clock, ConfigError, FloatArray, SourceLost, StreamInfo, plugin
 
 _VIRTUAL = ("PLAYBACK_FILE_BOARD", "STREAMING_BOARD")  # they speak for another board, the master board
@@ -62,6 +63,7 @@ class Brainflow:
     )
 
     _shim: Any = field(default=None, init=False, repr=False)
+    _claim: Claim = field(default_factory=Claim, init=False, repr=False)
     battery: float | None = field(default=None, init=False, repr=False)  # percent; None: the board does not tell
     resistances: tuple[float, ...] = field(default=(), init=False, repr=False)  # kΩ per channel; empty: not told
 
@@ -124,6 +126,7 @@ class Brainflow:
                     stop()
                 except boards.library().BrainFlowError:  # it is gone already: that is what was wanted
                     continue
+        self._claim.leave()
 
     def _start(self, board_id: int, name: str, master: int) -> None:
         shim_module = boards.library()
@@ -132,6 +135,8 @@ class Brainflow:
             setattr(params, parameter, getattr(self, parameter))
         if name in _VIRTUAL:
             params.master_board = master
+        if self.serial_port:
+            self._claim.take(self.serial_port, name)
         shim = shim_module.BoardShim(board_id, params)
         try:
             shim.prepare_session()
