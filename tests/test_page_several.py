@@ -103,6 +103,8 @@ def test_a_thumb_finds_the_persons_on_a_phone(tab: Tab, width: int, height: int,
     tab.size(width, height, mobile=True)
     tab.wait("[...document.querySelectorAll('#people button')].every((b) => b.getBoundingClientRect().height >= 43.9)")
     assert tab.run("document.documentElement.scrollWidth") <= width
+    top = "document.querySelector('%s').getBoundingClientRect().top"
+    assert tab.run(f"{top % '#people'} < {top % '#play'} && {top % '#play'} < {top % '#signal'}")
 
 
 @pytest.mark.real
