@@ -43,6 +43,7 @@ def told(running: Daemon) -> list[float] | None:
 @pytest.mark.real
 def test_the_slider_begins_at_the_configured_level_and_goes_on_from_there(chromium: Browser, playing: Daemon) -> None:
     assert told(playing) == [QUIET_DB]
+    assert playing.memory._now().gain_db is None  # another that is configured for the next start counts there
     tab = chromium.tab()
     tab.open(playing.web.url)
     tab.wait("window.brainmusic && !document.querySelector('#gain').disabled")
