@@ -153,7 +153,7 @@ def test_bad_contact_is_refused_and_the_electrode_named(how: str, reason: str) -
         "nan": np.full(n, np.nan),
     }[how]
     made["closed"] = take(x)
-    with pytest.raises(ConfigError, match=rf"O1 \(.*({reason}).*features\.exclude=\[\"O1\"\]") as error:
+    with pytest.raises(ConfigError, match=rf"O1 \(.*({reason}).*without O1") as error:
         calibrate.analyse("anna", plain(), made)
     assert "P7" not in str(error.value)
     assert profile_file.known() == []

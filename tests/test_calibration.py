@@ -483,6 +483,34 @@ def test_a_daemon_calibrates_twice_is_cancelled_and_forgets(folder: Path, receiv
             assert not refused.ok and why in refused.text
 
 
+def test_channels_that_may_be_left_out() -> None:
+    assert contact.chosen("tp9, AF7", ("TP9", "AF7", "AF8")) == ("TP9", "AF7")
+    with pytest.raises(ConfigError, match="no such channel; there is TP9, AF7"):
+        contact.chosen("TP10", ("TP9", "AF7"))
+    with pytest.raises(ConfigError, match="no channel would be left"):
+        contact.chosen("TP9,AF7", ("TP9", "AF7"))
+    assert contact.offer({"TP9": "flat"}, 4) == ("TP9",) and contact.offer({"TP9": "flat"}, 1) == ()
+    assert contact.offer({"AF7": "noisy"}, 64) == ()  # it is left out anyway
+    lead = Lead("anna", "", {"open": 20.0}, ("O2",))
+    told, _ = lead.step(Look(0.0, True, {"O1": "flat"}, 7))
+    assert told.offer == ("O2", "O1") and guidance.ending(told, Phase.FAILED).offer == ("O2", "O1")
+    assert guidance.ending(told, Phase.CANCELLED).offer == ()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_channel_is_left_out_of_a_calibration_as_features_exclude_would() -> None:
+    with daemon("source.period_s=8", "source.blinks_per_min=0", name="without") as running:
+        wait_for(lambda: running.session.frame is not None and running.session.frame.follow > 0.5, 60)
+        assert not running.control.ask("calibrate.start", ["anna", 6, 6, "", "Nz"]).ok
+        first = running.session.frame.features.channels[0]  # type: ignore[union-attr]
+        assert running.control.ask("calibrate.start", ["anna", 6, 6, "", first.lower()]).ok
+        assert running.calibration.guidance.without == (first,)
+        done = finished(running)
+        assert done.phase is Phase.DONE, done.text
+        profile = profile_file.load("anna")
+        assert len(profile.channels) == 7 and first not in (*profile.channels, *profile.usable)
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_headset_that_leaves_is_one_message_and_no_file(folder: Path) -> None:
     settings = ("source.dropout_every_s=9", "source.dropout_s=2")

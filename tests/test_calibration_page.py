@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -110,3 +111,23 @@ def test_it_fits_a_phone(tab: Tab, width: int, height: int) -> None:
     finally:
         tab.size(1440, 1000)
     assert tab.errors == []
+
+
+def test_an_electrode_without_contact_is_left_out_by_a_button(
+    tab: Tab, running: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = running.calibration._look
+
+    def one_is_flat(person: str, without: tuple[str, ...]) -> guidance.Look:
+        seen = look(person, without)
+        return seen if "C3" in without else replace(seen, bad={"C3": "flat"})
+
+    monkeypatch.setattr(running.calibration, "_look", one_is_flat)
+    begin(tab, "dora")
+    tab.wait("!document.querySelector('#guide-without').hidden")
+    assert tab.run("document.querySelector('#guide-without').textContent") == "Calibrate without C3"
+    tab.click("#guide-without")
+    tab.wait("['ready', 'open'].includes(document.querySelector('#guide').dataset.phase)")
+    assert running.calibration.guidance.without == ("C3",) and running.calibration.guidance.name == "dora"
+    tab.wait("document.querySelector('#guide').dataset.phase === 'done'", 90)
+    assert "C3" not in profile_file.load("dora").channels and tab.errors == []

@@ -25,6 +25,9 @@ def calibrate(
     recording: Annotated[
         Path | None, typer.Option("--from", metavar="RECORDING", help="Take a recording instead of the headset.")
     ] = None,
+    without: Annotated[
+        str, typer.Option(metavar="CHANNELS", help="Leave out electrodes that have no contact, e.g. TP9,AF7.")
+    ] = "",
     closed_from: Annotated[
         Path | None, typer.Option(metavar="RECORDING", help="With --from: eyes closed are in a file of their own.")
     ] = None,
@@ -41,7 +44,7 @@ def calibrate(
     from brainmusic_daemon.clock import WallClock
     from brainmusic_daemon.features import profile_file
     from brainmusic_daemon.service import calibrate as calibration
-    from brainmusic_daemon.service import conditions
+    from brainmusic_daemon.service import conditions, contact
     from brainmusic_daemon.service.guide import Guide
     from brainmusic_daemon.service.screen import console, progress_bar
     from brainmusic_daemon.service.takes import Take
@@ -50,6 +53,7 @@ def calibrate(
     profile_file.check_name(name)
     unknown = configuration.load(config, [*(set or ()), 'session.profile=""'])  # the one to be made is not there yet
     resolved = configuration.stranger(configuration.alone(unknown, name))
+    resolved = contact.leaving(resolved, [wish.strip() for wish in without.split(",") if wish.strip()])
     if closed_from is not None and recording is None:
         raise ConfigError("--closed-from needs --from: the recording with eyes open")
     with options.interruptible() as interrupted:

@@ -73,8 +73,8 @@ def _learn(daemon: Daemon, on: bool) -> Done | Ticket:
     return Done(daemon.tutor.on()) if on else daemon.tutor.off()
 
 
-def _calibrate(daemon: Daemon, name: str, eyes_open: float, eyes_closed: float, person: str) -> Done:
-    return Done(daemon.calibration.start(name, eyes_open, eyes_closed, person))
+def _calibrate(daemon: Daemon, name: str, eyes_open: float, eyes_closed: float, person: str, without: str) -> Done:
+    return Done(daemon.calibration.start(name, eyes_open, eyes_closed, person, without))
 
 
 def _calibration(daemon: Daemon) -> Done:

@@ -16,7 +16,8 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon.acquisition.supervisor import SourceState
 from brainmusic_daemon.api import BrainmusicError, State
 from brainmusic_daemon.features import profile_file
-from brainmusic_daemon.service import adoption, calibrate
+from brainmusic_daemon.features.bank import FeatureBank
+from brainmusic_daemon.service import adoption, calibrate, contact
 from brainmusic_daemon.service.breath import breath
 from brainmusic_daemon.service.command import Refused
 from brainmusic_daemon.service.guidance import Guidance, Lead, Look, Phase, ending
@@ -55,12 +56,13 @@ class Calibration:
     def under_way(self) -> bool:
         return self.guidance.under_way
 
-    def start(self, name: str, eyes_open: float, eyes_closed: float, person: str = "") -> str:
-        """Begin to calibrate; return what to say.  Raises Refused or ConfigError."""
+    def start(self, name: str, eyes_open: float, eyes_closed: float, person: str = "", without: str = "") -> str:
+        """Begin to calibrate, `without` some channels; return what to say.  Raises Refused or ConfigError."""
         profile_file.check_name(name)
         person = self.whose(person, name)
         asked = {"open": eyes_open, "closed": eyes_closed}
-        lead = Lead(name, person, {eyes: seconds for eyes, seconds in asked.items() if seconds > 0})
+        seconds = {eyes: length for eyes, length in asked.items() if length > 0}
+        lead = Lead(name, person, seconds)
         with self._lock:
             if self.under_way:
                 raise Refused(f"a calibration of {self.guidance.name} is under way; `calibrate.cancel` ends it", "busy")
@@ -68,8 +70,12 @@ class Calibration:
                 raise Refused(f"there is no headset to calibrate with: {gone}")
             if not adoption.can_be_known(self._daemon.session, person):
                 raise Refused(f"the features of {person or name} come from another daemon: calibrate there")
+            if without:
+                bank = self._daemon.session.head.of(person).bank
+                assert isinstance(bank, FeatureBank)  # nobody is gone, and it is analysed here
+                lead = Lead(name, person, seconds, contact.chosen(without, bank.setup.channels))
             self._cancel.clear()
-            before, self.guidance = self.guidance, Guidance(Phase.CONTACT, name, person)
+            before, self.guidance = self.guidance, Guidance(Phase.CONTACT, name, person, without=lead.without)
             work = (lead, name, person)
             thread = threading.Thread(target=self._run, args=work, name="calibration", daemon=True)
             try:
@@ -80,7 +86,8 @@ class Calibration:
             self._thread = thread
         silent = self._daemon.sounding.muted or self._daemon.sounding.panicked
         deaf = ". The sound is muted: the bell will not be heard" if silent else ""
-        return f"calibrating {name}: the music rests meanwhile; a bell tells when to open the eyes again{deaf}"
+        left = f" without {', '.join(lead.without)}" if lead.without else ""
+        return f"calibrating {name}{left}: the music rests meanwhile; a bell tells when to open the eyes again{deaf}"
 
     def cancel(self) -> str:
         """End it; nothing has changed then.  Raises Refused where there is nothing to end."""
@@ -122,7 +129,7 @@ class Calibration:
             leave()
             takes = {eyes: take(heard, person, span) for eyes, span in lead.spans.items()}
             heard.clear()
-            found = self._work_out(name, person, takes)
+            found = self._work_out(name, person, takes, lead.without)
             self._end(ending(self.guidance, Phase.DONE), found)
         except _Cancelled:
             self._end(ending(self.guidance, Phase.CANCELLED))
@@ -138,14 +145,14 @@ class Calibration:
     def _listen(self, lead: Lead, person: str) -> None:
         """Lead the person until there is enough."""
         while lead.phase is not Phase.THINKING:
-            guidance, call = lead.step(self._look(person))
+            guidance, call = lead.step(self._look(person, lead.without))
             self._tell(guidance)
             if call:
                 self._ring(call)
             if self._cancel.wait(LOOK_S):
                 raise _Cancelled
 
-    def _look(self, person: str) -> Look:
+    def _look(self, person: str, without: tuple[str, ...]) -> Look:
         session = self._daemon.session
         frame, bank, now = session.frame, session.head.of(person).bank, self._daemon.clock.now()
         if (gone := self._gone(person)) or frame is None or bank is None:
@@ -155,7 +162,7 @@ class Calibration:
         quality = {
             channel.removeprefix(head): good
             for channel, good in zip(features.channels, features.quality.tolist(), strict=True)
-            if channel.startswith(head)
+            if channel.startswith(head) and channel.removeprefix(head) not in without
         }
         faults = bank.faults()
         bad = {channel: faults.get(channel, "") for channel, good in quality.items() if good < 0.5}
@@ -170,7 +177,7 @@ class Calibration:
             return ""
         return str(acquisition.error or acquisition.last_message or "it has not come yet")
 
-    def _work_out(self, name: str, person: str, takes: Mapping[str, Take]) -> calibrate.Found:
+    def _work_out(self, name: str, person: str, takes: Mapping[str, Take], without: tuple[str, ...]) -> calibrate.Found:
         """Find out about the person, keep it, and go on with it."""
         session = self._daemon.session
 
@@ -180,7 +187,7 @@ class Calibration:
             self._tell(replace(self.guidance, progress=done / max(total, 1e-9)))
 
         self._tell(replace(self.guidance, phase=Phase.THINKING, progress=0.0))
-        config = quiet(configuration.known_as(session.config, person, None), person)
+        config = contact.leaving(quiet(configuration.known_as(session.config, person, None), person), without)
         with hushed():
             found = calibrate.analyse(name, config, takes, progress, breath())
         saved = profile_file.as_saved(found.profile)  # what every later start will know, to the last digit

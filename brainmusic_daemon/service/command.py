@@ -71,6 +71,8 @@ class Argument:
 
     def read(self, given: object) -> Value:
         """Return a value that was typed or sent, checked.  Raises Refused."""
+        if given == "" and self.kind is Kind.TEXT and self.optional and self.default == "":
+            return ""  # as if it were left out: so that one behind it can be given
         if self.kind in (Kind.TEXT, Kind.FILE):
             return self._text(given)
         if self.kind is Kind.SWITCH:

@@ -82,6 +82,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument("eyes_open", Kind.NUMBER, "so long", 0.0, 600.0, "s", optional=True, default=30.0),
             Argument("eyes_closed", Kind.NUMBER, "so long", 0.0, 600.0, "s", optional=True, default=30.0),
             Argument("person", Kind.TEXT, "whose headset, where there are several", optional=True, default=""),
+            Argument("without", Kind.TEXT, "channels to leave out, e.g. TP9,AF7", optional=True, default=""),
         ),
         "Get to know a person: eyes open, then closed; a bell tells when to open them again.",
     ),

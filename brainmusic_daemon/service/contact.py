@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from brainmusic_daemon.api import ConfigError
+from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.takes import Heard
 
 SHORTEST_S = 10.0  # of good signal in each condition: alpha waxes and wanes over seconds
@@ -55,6 +57,33 @@ def usable_but(heard: Mapping[str, Heard]) -> dict[str, str]:
     return bad
 
 
+def offer(bad: Mapping[str, str], n_channels: int) -> tuple[str, ...]:
+    """Return the channels without which a calibration could be had that cannot be had with them; none: no way out."""
+    return tuple(bad) if len(bad) < n_channels and refusal(bad, n_channels) is not None else ()
+
+
+def chosen(text: str, channels: Sequence[str]) -> tuple[str, ...]:
+    """Return the channels that `text` names, as the headset writes them.  Raises ConfigError; "": none."""
+    known = {channel.casefold(): channel for channel in channels}
+    wishes = [wish.strip() for wish in text.split(",") if wish.strip()]
+    there = f"there is {', '.join(channels)}"
+    for wish in wishes:
+        if wish.casefold() not in known:
+            raise ConfigError(f"cannot calibrate without '{wish[:60]}': the headset has no such channel; {there}")
+    found = tuple(dict.fromkeys(known[wish.casefold()] for wish in wishes))
+    if found and len(found) == len(channels):
+        raise ConfigError(f"cannot calibrate without all of {', '.join(channels)}: no channel would be left")
+    return found
+
+
+def leaving(config: Config, without: Sequence[str]) -> Config:
+    """Return a configuration whose features know nothing of some channels, as with `features.exclude`."""
+    if not without:
+        return config
+    exclude = [*config.features.exclude, *without]
+    return replace(config, features=config.features.model_copy(update={"exclude": exclude}))
+
+
 def refusal(bad: Mapping[str, str], n_channels: int) -> ConfigError | None:
     """Return why a calibration cannot be had with these channels (name → fault), or None where it can.
 
@@ -65,8 +94,9 @@ def refusal(bad: Mapping[str, str], n_channels: int) -> ConfigError | None:
         return None
     named = ", ".join(f"{channel} ({_REASONS.get(fault, fault)})" for channel, fault in list(bad.items())[:12])
     named += f" and {len(bad) - 12} more" if len(bad) > 12 else ""
-    names = ", ".join(f'"{channel}"' for channel in bad)
-    way_out = f"; or go without: --set 'features.exclude=[{names}]'" if len(bad) < n_channels else ""
+    way_out = (
+        f"; or calibrate without {','.join(bad)} (--without, or the page's button)" if len(bad) < n_channels else ""
+    )
     return ConfigError(
         f"bad contact, so nothing was calibrated: {named}. Press the electrode on, moisten it, check its cable, and "
         f"calibrate again{way_out}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from brainmusic_daemon.api import ConfigError, SourceLost
@@ -73,6 +73,8 @@ class Guidance:
     takes: Mapping[str, float] = field(default_factory=dict)  # condition → s of good signal, of finished takes
     bad: Mapping[str, str] = field(default_factory=dict)
     channels: int = 0
+    without: tuple[str, ...] = ()  # channels that are left out
+    offer: tuple[str, ...] = ()  # what to leave out so that it can be had all the same
     found: tuple[str, ...] = ()  # in plain words, when it is done
     notes: tuple[str, ...] = ()
 
@@ -87,9 +89,13 @@ class Lead:
     `calls` are for the bell; a take with too little good signal is made longer, and refused when that does not help.
     """
 
-    def __init__(self, name: str, person: str, seconds: Mapping[str, float]) -> None:
-        """`seconds`: condition (`open`, `closed`) → length, in order.  Raises ConfigError where that is too little."""
+    def __init__(self, name: str, person: str, seconds: Mapping[str, float], without: tuple[str, ...] = ()) -> None:
+        """`seconds`: condition (`open`, `closed`) → length, in order.  Raises ConfigError where that is too little.
+
+        `without`: channels that are left out; the looks know nothing of them.
+        """
         contact.long_enough(seconds)
+        self.without = without
         self._name, self._person, self._left = name, person, dict(seconds)
         self._total = SETTLE_S + sum(COUNT_S + length for length in seconds.values())
         self.spans: dict[str, tuple[float, float]] = {}  # condition → session seconds from, to
@@ -185,12 +191,18 @@ class Lead:
             takes=dict(self._takes),
             bad=dict(look.bad),
             channels=look.channels,
+            without=self.without,
+            offer=self._offer(look),
         )
+
+    def _offer(self, look: Look) -> tuple[str, ...]:
+        offered = contact.offer(look.bad, look.channels)
+        return (*self.without, *offered) if offered else ()
 
 
 def ending(before: Guidance, phase: Phase, text: str = "") -> Guidance:
     """Return what to tell at the end, with how far it had come."""
     progress = 1.0 if phase is Phase.DONE else before.progress
-    return Guidance(
-        phase, before.name, before.person, text or _SAY.get(phase, ""), progress=progress, takes=before.takes
-    )
+    text = text or _SAY.get(phase, "")
+    ended = Guidance(phase, before.name, before.person, text, progress=progress, takes=before.takes)
+    return replace(ended, without=before.without, offer=before.offer if phase is Phase.FAILED else ())

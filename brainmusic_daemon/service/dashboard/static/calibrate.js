@@ -33,19 +33,35 @@ export class Calibrate {
     this.chips = make("div", { class: "chips", "aria-label": "contact of every electrode" });
     this.found = make("ul", { class: "plain" });
     this.stop = make("button", { id: "guide-cancel", class: "grow", onclick: () => UNDER_WAY.has(this.phase) ? this.send("calibrate.cancel") : this.dialog.close() }, "Cancel");
+    this.without = make("button", { id: "guide-without", hidden: true, onclick: () => this.leave() }, "");
     this.dialog = make("dialog", { id: "guide", "aria-labelledby": "guide-title" }, this.title, this.count, this.words, this.hint, make("div", { class: "progress", "aria-hidden": "true" }, this.bar), this.kept, this.chips, this.found,
-      make("div", { class: "row" }, this.stop, make("button", { id: "guide-hide", onclick: () => this.dialog.close() }, "Hide"), make("button", { class: "panic", "data-panic": true, title: "silence at once (P)" }, "Panic")));
+      make("div", { class: "row" }, this.without), make("div", { class: "row" }, this.stop, make("button", { id: "guide-hide", onclick: () => this.dialog.close() }, "Hide"), make("button", { class: "panic", "data-panic": true, title: "silence at once (P)" }, "Panic")));
     document.body.append(this.dialog);
     setInterval(() => this.tick(), 200);
   }
 
   start() {
     const name = $("calibrate-name").value.trim();
-    if (!name) return;
+    if (name) this.begin(name, this.person.hidden ? [] : [this.person.value]);
+  }
+
+  begin(name, more) {
     this.mine = true;
     this.leading.begin();
-    const whose = this.person.hidden ? [] : [this.person.value];
-    this.send("calibrate.start", name, Number($("calibrate-open").value), Number($("calibrate-closed").value), ...whose);
+    this.send("calibrate.start", name, Number($("calibrate-open").value), Number($("calibrate-closed").value), ...more);
+  }
+
+  // Go without the electrodes that are in the way: what waits for them is ended first.
+  leave() {
+    this.instead = [this.now.name, [this.now.person, this.now.offer.join(",")]];
+    if (UNDER_WAY.has(this.phase)) this.send("calibrate.cancel");
+    else this.again_without();
+  }
+
+  again_without() {
+    const [name, more] = this.instead;
+    this.instead = null;
+    this.begin(name, more);
   }
 
   choose() {
@@ -79,6 +95,7 @@ export class Calibrate {
   take(now) {
     const before = this.phase;
     this.phase = now.phase;
+    this.now = now;
     const going = UNDER_WAY.has(now.phase);
     this.until = performance.now() + 1000 * now.left_s;
     this.again.hidden = !going;
@@ -86,6 +103,9 @@ export class Calibrate {
     $("calibrate-start").disabled = going;
     if (now.phase === "idle") return;
     if (before !== now.phase) this.turn(before, now);
+    this.without.hidden = !now.offer.length || !["contact", "failed"].includes(now.phase);
+    say(this.without, `Calibrate without ${now.offer.join(", ")}`);
+    if (this.instead && now.phase === "cancelled") this.again_without();
     say(this.title, `${TITLES[now.phase]}${now.name ? ` · ${now.name}` : ""}`);
     say(this.words, now.text);
     this.dialog.dataset.phase = now.phase;
