@@ -18,6 +18,7 @@ from brainmusic_daemon.service.advertise import advertiser
 from brainmusic_daemon.service.announcer import Announcer
 from brainmusic_daemon.service.battery import Battery
 from brainmusic_daemon.service.calibration import Calibration
+from brainmusic_daemon.service.choices import Choices
 from brainmusic_daemon.service.control import Control
 from brainmusic_daemon.service.control_osc import ControlOsc
 from brainmusic_daemon.service.control_socket import ControlSocket
@@ -62,6 +63,7 @@ class Daemon:
         self.sounding = Sounding(config.outputs)
         self.calibration = Calibration(self)
         self.profiles = Profiles(self)
+        self.choices = Choices(self)
         self.rehearsal = Rehearsal(self)
         self.control = Control(self)
         self.web = Web(self)

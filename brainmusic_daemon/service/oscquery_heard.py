@@ -8,9 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from brainmusic_daemon import registry
 from brainmusic_daemon.api import Control
-from brainmusic_daemon.music import preset
 from brainmusic_daemon.outputs.osc_encoding import escape
 from brainmusic_daemon.service import edits
 from brainmusic_daemon.service.command import Argument, Command, Kind
@@ -69,12 +67,12 @@ def _choices(name: str, daemon: Daemon) -> tuple[str, ...]:
         return tuple(daemon.session.config.scenes)
     if name == "mapper.load":
         playing = daemon.session.pipeline.host.playing.name
-        return tuple(dict.fromkeys([*registry.names("mapper"), *daemon.session.config.scenes, playing]))
+        return tuple(dict.fromkeys([*daemon.choices.mappers, *daemon.session.config.scenes, playing]))
     if name == "profile":
         profiles = daemon.profiles
         return tuple(dict.fromkeys([*profiles.known, *filter(None, profiles.standing.values())]))
     if name == "preset":
-        return tuple(dict.fromkeys([*preset.names(), daemon.mappers.history.step.preset]))
+        return tuple(dict.fromkeys([*daemon.choices.presets, daemon.mappers.history.step.preset]))
     return ()
 
 

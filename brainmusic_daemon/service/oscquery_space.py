@@ -60,7 +60,8 @@ class Space:
                 self._made_of, self._layout = frame, self.dialect.layout(frame)
             shape = (id(self._layout), len(words.embedding) if words is not None else 0)
         preset, scenes = self._daemon.mappers.history.step.preset, self._daemon.session.config.scenes
-        return *shape, host.controls, host.playing.controls, host.playing.name, preset, tuple(scenes)
+        offered = self._daemon.choices.mappers, self._daemon.choices.presets, self._daemon.profiles.known
+        return *shape, host.controls, host.playing.controls, host.playing.name, preset, tuple(scenes), *offered
 
     def _make(self, frame: Frame | None) -> Tree[Look]:
         heard = oscquery_heard.methods(self._daemon)

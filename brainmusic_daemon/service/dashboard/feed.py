@@ -37,7 +37,8 @@ class Feed:
         self._line = 0  # of the log
         self._count = 0
         self._switches: tuple[bool, ...] = ()
-        self.fixed = {"k": "fixed", **overview.plain(sheet.fixed(daemon))}
+        self.fixed: dict[str, Any] = {}
+        self._offered: tuple[tuple[str, ...], ...] = ()
         self.sheet: dict[str, Any] = {}
 
     def updates(self) -> list[dict[str, Any]]:
@@ -47,6 +48,9 @@ class Feed:
             self._key = key
             self.renew()
             found.append(self.sheet)
+        if self._count % OVERVIEW_EVERY == 0 and self._offers() != self._offered:
+            self.renew()
+            found.append({**self.fixed, "log": self.log()})
         found.append(self._newest())
         if self._count % SHARES_EVERY == 0:
             found.append({"k": "shares", "x": explainer.strongest(explainer.shares(self._daemon), NAMED)})
@@ -60,7 +64,9 @@ class Feed:
         return found
 
     def renew(self) -> None:
-        """Write the sheet anew."""
+        """Write the sheet anew, and what can be chosen."""
+        self._offered = self._offers()
+        self.fixed = {"k": "fixed", **overview.plain(sheet.fixed(self._daemon))}
         self.sheet = {"k": "sheet", **overview.plain(sheet.write(self._daemon, self.persons.sheets()))}
         self._shown = tuple(self.sheet["shown"])
 
@@ -75,6 +81,9 @@ class Feed:
         steps = daemon.mappers.history
         found["undoable"], found["redoable"] = steps.at, len(steps.steps) - 1 - steps.at
         return found
+
+    def _offers(self) -> tuple[tuple[str, ...], ...]:
+        return self._daemon.choices.mappers, self._daemon.choices.presets
 
     def _standing(self) -> tuple[bool, ...]:
         """Return what a press of one button switches over."""

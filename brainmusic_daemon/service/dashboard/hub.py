@@ -102,7 +102,10 @@ class Hub:
                 for update in self._feed.updates():
                     text, must = _encoded(update), update["k"] == "sheet"
                     for viewer in self._viewers:
-                        viewer.offer(text, must)
+                        if update["k"] == "fixed":
+                            viewer.answer(text)  # rare, and nobody may miss it
+                        else:
+                            viewer.offer(text, must)
                 for who in {viewer.watches for viewer in self._viewers} - {""}:
                     text = _encoded(self._feed.persons.newest(who))
                     for viewer in self._viewers:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from brainmusic_daemon import __version__, config, registry
+from brainmusic_daemon import __version__
 from brainmusic_daemon.api import Control
-from brainmusic_daemon.music import preset
 from brainmusic_daemon.service import commands, edits
 from brainmusic_daemon.service.command import Argument
 from brainmusic_daemon.service.dashboard import persons
@@ -15,8 +14,6 @@ from brainmusic_daemon.service.dashboard import persons
 if TYPE_CHECKING:
     from brainmusic_daemon.mapping.seat import Seat
     from brainmusic_daemon.service.daemon import Daemon
-
-MOST_FILES = 50
 
 
 def key(daemon: Daemon) -> tuple[object, ...]:
@@ -31,7 +28,7 @@ def key(daemon: Daemon) -> tuple[object, ...]:
 
 
 def fixed(daemon: Daemon) -> dict[str, Any]:
-    """Return what stays as it is while the daemon runs.  Reads files: not from the tick."""
+    """Return what hardly ever changes.  Reads files: not from the tick."""
     return {
         "name": daemon.config.session.name,
         "version": __version__,
@@ -48,8 +45,8 @@ def fixed(daemon: Daemon) -> dict[str, Any]:
             }
             for command in commands.COMMANDS
         ],
-        "mappers": list(dict.fromkeys([*registry.names("mapper"), *_bundled(), *_own(daemon)])),
-        "presets": list(preset.names()),
+        "mappers": list(daemon.choices.mappers),
+        "presets": list(daemon.choices.presets),
     }
 
 
@@ -65,20 +62,6 @@ def write(daemon: Daemon, people: Mapping[str, Any] | None = None) -> dict[str, 
         "controls": [_control(control, host.playing, control.name in driven) for control in host.controls],
         "scenes": {name: scene.help for name, scene in session.config.scenes.items()},
     }
-
-
-def _bundled() -> list[str]:
-    """Return the bundled configurations whose mapper is another than the default wiring."""
-    files = {file.stem: config.parse(file) for file in config.folder().glob("*.toml")}
-    return sorted(name for name, tables in files.items() if tables.get("mapper", {}).get("kind", "direct") != "direct")
-
-
-def _own(daemon: Daemon) -> list[str]:
-    """Return what lies in the configuration's folder and may hold a mapper, where that folder is the user's own."""
-    folder = daemon.session.config.folder
-    if folder is None or folder == config.folder():
-        return []
-    return sorted(file.name for file in folder.iterdir() if file.suffix in (".toml", ".safetensors"))[:MOST_FILES]
 
 
 def _control(control: Control, seat: Seat, driven: bool) -> dict[str, Any]:
