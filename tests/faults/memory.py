@@ -22,7 +22,8 @@ ROWS = (
         test=f"{_HERE}test_out_of_memory_beside_the_tick_it_plays_on",
         without=(
             "brainmusic_daemon/mapping/guard.py",
-            "                except BaseException as error:  # noqa: BLE001 - also SystemExit: the one who called decides\n"
+            "                except BaseException as error:"
+            "  # noqa: BLE001 - also SystemExit: the one who called decides\n"
             "                    self._error = error\n",
             "                finally:\n                    pass\n",
         ),

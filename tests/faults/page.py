@@ -84,9 +84,10 @@ def _proved(row: Fault, known: dict[str, Proof]) -> str:
     if row.without is None:
         return "not survived, see above"
     proof = known.get(row.name)
-    if proof is None or proof.digest != Proof.digest_of(row):
+    if proof is None or not proof.stands(row):
         return "**not shown yet**"
-    return f"fails without its handling in `{row.without[0]}`: shown on {proof.date} ({proof.seconds:.0f} s)"
+    since = "" if proof.is_of_today(row) else "; the test was changed since"
+    return f"fails without its handling in `{row.without[0]}`: shown on {proof.date} ({proof.seconds:.0f} s){since}"
 
 
 def text() -> str:
@@ -98,13 +99,14 @@ def text() -> str:
             lines += _table(group)
     lines += _not_survived()
     handled = [row for row in rows() if row.without is not None]
-    shown = [row for row in handled if row.name in known and known[row.name].digest == Proof.digest_of(row)]
+    shown = [row for row in handled if row.name in known and known[row.name].stands(row)]
     dates = sorted({known[row.name].date for row in shown})
     when = f", {dates[0]}" + (f" to {dates[-1]}" if len(dates) > 1 else "") if dates else ""
     took = sum(known[row.name].seconds for row in shown)
     lines += [
         _TESTS,
-        f"**Shown for {len(shown)} of {len(handled)} lines{when}, in {took:.0f} s of tests altogether.**",
+        f"**Shown for {len(shown)} of {len(handled)} lines{when}, in {took:.0f} s of tests altogether; for "
+        f"{sum(known[row.name].is_of_today(row) for row in shown)} of them with the test as it stands today.**",
         "",
     ]
     lines += [f"* `{row.name}`: `{row.test}`; {_proved(row, known)}" for row in rows()]

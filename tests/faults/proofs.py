@@ -18,14 +18,31 @@ FOLDER = Path(__file__).parent / "proved"
 class Proof:
     """That a row's test has failed without its handling."""
 
-    digest: str  # of what was taken out and of the test: a row or a test that was changed has to be shown anew
+    digest: str  # of what was taken out and of the test's name: a changed row has to be shown anew
     date: str
     seconds: float
     seen: str  # how the test failed
+    source: str = ""  # digest of the test as it was then
 
     @staticmethod
     def digest_of(row: Fault) -> str:
-        return hashlib.sha256(json.dumps([row.test, row.without, _source(row.test)]).encode()).hexdigest()[:16]
+        return _digest([row.test, row.without])
+
+    @staticmethod
+    def source_of(row: Fault) -> str:
+        return _digest(_source(row.test))
+
+    def stands(self, row: Fault) -> bool:
+        """Return whether it is about the row as it is."""
+        return self.digest == self.digest_of(row)
+
+    def is_of_today(self, row: Fault) -> bool:
+        """Return whether the test, too, is as it was when this was shown."""
+        return self.stands(row) and self.source == self.source_of(row)
+
+
+def _digest(what: object) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 @cache
