@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,6 +200,23 @@ def test_an_argument_in_the_middle_may_be_left_out(tab: Tab, running: Daemon) ->
     tab.wait("document.querySelector('.toast')?.textContent", 20)
     assert "a number" not in tab.run("document.querySelector('.toast').textContent")
     running.control.ask("calibrate.cancel", ())
+
+
+def test_what_is_saved_while_it_runs_can_be_pressed_and_what_is_half_typed_stays(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text('[source]\nkind = "simulator"\n')
+    with daemon("web.enabled=true", "web.port=0", config=tmp_path / "mine.toml", name="saved-meanwhile") as made:
+        wait_for(lambda: made.web.port, 60, "for the web server")
+        tab = chromium.tab()
+        tab.open(made.web.url)
+        tab.wait("!!document.querySelector('[data-mapper=direct]')")
+        tab.run(f"{FORM % 'marker'}.querySelector('input').value = 'half a w'")
+        assert made.control.ask("save", (str(tmp_path / "other.toml"),)).ok
+        tab.wait("!!document.querySelector('[data-mapper=\"other.toml\"]')", 20)
+        assert tab.run(f"{FORM % 'marker'}.querySelector('input').value") == "half a w"
+        assert tab.errors == []
+        tab.close()
 
 
 def test_stop_says_that_the_page_cannot_start_it_again(tab: Tab, running: Daemon) -> None:

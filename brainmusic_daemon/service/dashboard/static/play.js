@@ -91,6 +91,9 @@ export class Play {
     const choice = (kind, name, action) => make("button", { [`data-${kind}`]: name, onclick: action }, name);
     $("mappers").replaceChildren(...fixed.mappers.map((name) => choice("mapper", name, () => this.send("mapper.load", name, this.fade))));
     $("presets").replaceChildren(...fixed.presets.map((name) => choice("preset", name, () => this.send("preset", name))));
+    const table = JSON.stringify(fixed.commands);
+    if (table === this.table) return; // what is half typed there stays
+    this.table = table;
     commands(fixed.commands, this.send);
   }
 
