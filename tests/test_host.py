@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from brainmusic_daemon.api import CONTROL, Control, Features, latent
+from brainmusic_daemon.mapping import seat as seating
 from brainmusic_daemon.mapping.adjust import Adjustments, read
 from brainmusic_daemon.mapping.direct import Direct
 from brainmusic_daemon.mapping.guard import LATE, Worker
@@ -19,6 +20,7 @@ from brainmusic_daemon.mapping.host import Host, Report
 from brainmusic_daemon.mapping.seat import Budget, Fault, Seat
 from brainmusic_daemon.mapping.smoothing import Smoothing
 from brainmusic_daemon.registry import SettingErrors
+from tests.faults import find
 from tests.frames import TICK_S, make_frame
 
 TEMPO = CONTROL["tempo"]
@@ -159,6 +161,12 @@ def test_controls_that_a_mapper_brings_are_heard_and_stay(make: Callable[..., Ho
     assert "latent.3" in host.step(at(2), 1.0, held=False)
 
 
+ROWS = {
+    **{"raises": "mapper-raises", "exits": "mapper-exits", "missing": "mapper-gives-too-little"},
+    **{"nan": "mapper-gives-nan", "infinite": "mapper-gives-nan", "beyond": "mapper-gives-nan"},
+    **{"text": "mapper-gives-text", "list": "mapper-gives-text"},
+}
+"""Which row of the table each of the faults stands for."""
 FAULTS: dict[str, tuple[Callable[[int], object], str]] = {
     "raises": (lambda n: 1 // 0, "ZeroDivisionError"),
     "exits": (lambda n: exec("raise SystemExit(3)"), "SystemExit"),
@@ -184,6 +192,9 @@ def test_what_fails_is_replaced_in_the_same_tick(name: str, kind: type[Constant]
     values = tempo(host, 30)
     assert host.playing.name == "first" and host.faults == 1
     assert values[0] > 138.0 and values[-1] == 60.0 and values == sorted(values, reverse=True)  # faded, no jump
+    row = find(ROWS[name])
+    assert row.seconds is not None and (values.index(60.0) + 1) * TICK_S <= row.seconds + 1e-9
+    assert name == "list" or row.says([str(reports(host)[-1])]), reports(host)  # which says what it got instead
     assert said in str(reports(host)[-1]) and str(reports(host)[-1]).endswith("'first' plays now")
 
 
@@ -194,8 +205,10 @@ def test_when_the_one_before_fails_too_the_fallback_plays(make: Callable[..., Ho
     host.install(seat(Constant(140.0, act=lambda n: 1 // 0 if n > 1 else None), "bad"), fade_s=0.0)
     tempo(host, 1)
     first.act = lambda n: 1 // 0
-    assert all(50.0 <= value <= 150.0 for value in tempo(host, 30))
+    values = tempo(host, 30)
+    assert all(50.0 <= value <= 150.0 for value in values)
     assert host.playing is host.fallback and host.faults == 2
+    assert find("mappers-both-fail").says([str(reports(host)[-1])]), reports(host)
 
 
 def test_a_mapper_that_hangs_is_left_behind_within_two_ticks(make: Callable[..., Host]) -> None:
@@ -210,6 +223,10 @@ def test_a_mapper_that_hangs_is_left_behind_within_two_ticks(make: Callable[...,
     assert time.perf_counter() - begun < 1.0  # it would be 30 s
     assert values[0] == 140.0 and host.playing.name == "first"
     assert "took longer than 50 ms, 2 ticks in a row" in str(reports(host)[-1]) and reports(host)[-1].late
+    row = find("mapper-hangs")
+    assert row.says([str(reports(host)[-1])]), reports(host)
+    values += tempo(host, 30)
+    assert row.seconds is not None and (values.index(60.0) + 1) * TICK_S <= row.seconds + 1e-9
     release.set()
 
 
@@ -220,10 +237,12 @@ def test_once_late_is_no_reason(make: Callable[..., Host]) -> None:
     late = Unbounded(140.0, act=lambda n: release.wait(30) and None if n == 3 else None)
     host.install(seat(late, "late", Budget(0.05)), fade_s=0.0)
     assert tempo(host, 3) == [140.0] * 3  # the third is the second's
+    assert find("mapper-late-once").seconds == TICK_S and not find("mapper-late-once").message
     release.set()
     wait_for(lambda: late.calls == 3)
     time.sleep(0.01)  # until its answer is there: the lock that says so cannot be asked without taking it
     assert tempo(host, 20) == [140.0] * 20 and host.playing.name == "late" and host.faults == 0
+    assert [report.fault for report in reports(host)] == [""]  # that it took over; nothing else is said
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -270,12 +289,15 @@ def test_one_that_hangs_when_a_headset_comes_back_is_left_behind(
         def prepare(self, names: Sequence[str], tick: float) -> None:
             release.wait(5)
 
-    monkeypatch.setattr("brainmusic_daemon.mapping.seat.PREPARE_S", 0.05)
+    allowed = seating.PREPARE_S
+    monkeypatch.setattr(seating, "PREPARE_S", 0.05)
     release = threading.Event()
     host = make(Constant(60.0))
     host.install(Seat("slow", Slow(140.0), Adjustments(), PATIENT), 0.0)
     host.prepare(NAMES)
     assert host.playing is host.fallback and "was not prepared within 0.05 s" in str(reports(host)[-1])
+    row = find("mapper-hangs-while-prepared")
+    assert row.says([str(reports(host)[-1])]) and row.seconds == allowed, reports(host)
     release.set()
 
 
@@ -344,8 +366,10 @@ def test_a_fault_names_the_line_of_the_users_file(tmp_path: Path) -> None:
     exec(compile(file.read_text(), str(file), "exec"), space)
     mapper = Constant(act=space["boom"])
     mapper.files = (file,)  # type: ignore[attr-defined]
-    with pytest.raises(Fault, match=r"^failed in mine\.py, line 2, in boom: ZeroDivisionError.*\[return 1 // 0\]$"):
+    said = r"^failed in mine\.py, line 2, in boom: ZeroDivisionError.*\[return 1 // 0\]$"
+    with pytest.raises(Fault, match=said) as caught:
         seat(mapper).map(FEATURES)
+    assert find("user-file-fails").says([str(caught.value)])
 
 
 def test_mappers_that_are_no_longer_needed_let_their_threads_end(make: Callable[..., Host]) -> None:

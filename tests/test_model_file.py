@@ -19,6 +19,7 @@ from brainmusic_daemon.api import CONTROL, ConfigError
 from brainmusic_daemon.mapping import model_file
 from brainmusic_daemon.mapping.model import ACTIVATIONS, Model, Span, activate, slope
 from tests import parts
+from tests.faults import find
 
 TEMPO, LOUDNESS = CONTROL["tempo"], CONTROL["loudness"]
 
@@ -155,8 +156,9 @@ def test_saving_replaces_at_once_and_leaves_nothing_beside(path: Path) -> None:
 def test_where_nothing_can_be_written_the_old_model_stays(path: Path) -> None:
     blocked = path.with_name(path.name + ".part")
     blocked.mkdir()
-    with pytest.raises(ConfigError, match="cannot write the model"):
+    with pytest.raises(ConfigError, match="cannot write the model") as caught:
         model_file.save(path, model(seed=5))
+    assert find("model-write-breaks-off").says([str(caught.value)])
     assert model_file.load(path).kind == "neural"
 
 
@@ -168,8 +170,8 @@ def test_every_truncation_is_refused(path: Path) -> None:
     for size in (*range(0, 20), *range(20, len(whole), 37), len(whole) - 1):
         path.write_bytes(whole[:size])
         said = refused(path)
-        assert "cut off" in said or "no safetensors" in said, (size, said)
-    assert "1 of" in said and "missing" in said
+        assert find("model-cut").says([said]) or "no safetensors" in said, (size, said)
+    assert find("model-cut").says([said]) and "1 of" in said and "missing" in said
 
 
 def test_bytes_too_many_are_refused(path: Path) -> None:
@@ -186,7 +188,7 @@ def test_a_pickle_in_disguise_is_not_opened(tmp_path: Path, protocol: int) -> No
     path = tmp_path / "m.safetensors"
     path.write_bytes(pickle.dumps(Trap(), protocol=protocol))
     said = refused(path)
-    assert ("is a Python pickle" in said) == (protocol >= 2) and "brainmusic train" in said
+    assert find("model-pickle").says([said]) == (protocol >= 2) and "brainmusic train" in said
     assert not (tmp_path / "sprung").exists()
 
 
