@@ -23,6 +23,7 @@ from brainmusic_daemon.service.mappers import Mappers, Ticket
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.tryout import bounded
 from brainmusic_daemon.service.watcher import Watcher
+from tests.faults import find
 
 MINE = """
 from brainmusic_daemon.api import CONTROL, plugin
@@ -169,6 +170,7 @@ def test_what_fails_when_it_is_tried_is_never_heard(name: str, stage: Stage) -> 
     ticket = stage.mappers.load(str(file))
     message = stage.done(ticket)
     assert ticket.ok is False and said in message and message.endswith("'direct' plays on"), message
+    assert find("mapper-fails-when-tried").says([message]), message
     assert stage.name == "direct" and stage.mappers.refusals == 1
     assert stage.mappers.history.step.origin == "start"
 
@@ -416,6 +418,7 @@ def test_knobs_and_swaps_are_done_in_the_order_they_were_asked_for(stage: Stage)
 def test_other_sections_need_a_new_start_and_that_is_said(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     stage.file.write_text(CONFIG.replace("[source]", "[features]\ndelay_ms = 90\n[source]"))
     wait_for(lambda: "[features] of piece.toml changed: that needs a new start" in caplog.text)
+    assert find("other-sections-saved").says(caplog.messages)
     assert len(stage.mappers.history.steps) == 1
 
 
@@ -476,13 +479,16 @@ def test_one_that_hangs_when_it_is_tried_is_refused_soon(stage: Stage, monkeypat
     file = stage.write("endless.py", "while True: pass")
     message = stage.done(stage.mappers.load(str(file)))
     assert message == "not taken up: 'endless.py': trying it was not done within 0.2 s; 'direct' plays on"
+    assert find("mapper-hangs-when-tried").says([message])
 
 
 def test_a_scene_that_names_nothing_is_told_before_it_is_wanted(tmp_path: Path) -> None:
     file = tmp_path / "piece.toml"
     file.write_text('[scene.storm]\nmapper = "storm.toml"\n[scene.words]\nmapper = "semantic"\n')
-    with pytest.raises(ConfigError, match=r"scene\.storm\.mapper.*there is no mapper 'storm\.toml'"):
+    with pytest.raises(ConfigError, match=r"scene\.storm\.mapper.*there is no mapper 'storm\.toml'") as caught:
         configuration.load(file)
+    row = find("scene-names-nothing")
+    assert row.says([str(caught.value)]) and row.state == f"exit {caught.value.exit_code}"
     (tmp_path / "storm.toml").write_text('[mapper]\nkind = "direct"\n')
     assert configuration.load(file).scenes["storm"].mapper == "storm.toml"
     file.write_text(file.read_text() + 'preset = "tidse"\n')
