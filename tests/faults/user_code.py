@@ -56,7 +56,7 @@ ROWS = (
     ),
     _replaced(
         name="mapper-gives-text",
-        trouble="a mapper gives something else than numbers: text, a list",
+        trouble="a mapper gives text where a number belongs",
         message="mapper '…' gave no number: …; '…' plays now",
         test=f"{_same_tick}[text-Constant]",
         without=(
