@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError, Mapper
-from brainmusic_daemon.there import is_file, is_folder
+from brainmusic_daemon.there import expanded, is_file, is_folder
 
 if TYPE_CHECKING:
     from brainmusic_daemon.mapping.adjust import Adjustments
@@ -69,7 +69,7 @@ def located(table: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
         if isinstance(value, list):
             return [look(key, part) for part in value] if any(isinstance(part, Mapping) for part in value) else value
         if key in FILES and isinstance(value, str) and value and folder is not None:
-            found = folder / Path(value).expanduser()
+            found = folder / expanded(value)
             return str(found) if is_file(found) or (key == "encoder" and is_folder(found)) else value
         return value
 
@@ -99,7 +99,7 @@ def read(text: str, folder: Path | None = None) -> tuple[str, Mapping[str, Any],
     """
     from brainmusic_daemon import config as configuration
 
-    path = Path(text).expanduser()
+    path = expanded(text)
     for place in (folder, configuration.own_folder()):  # the second: what was saved by name beside a bundled one
         if place is not None and not is_file(path) and is_file(place / path):
             path = place / path

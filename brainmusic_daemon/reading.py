@@ -12,7 +12,7 @@ from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.people import Person
 from brainmusic_daemon.sections import FeaturesConfig, SceneConfig, Section
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 if TYPE_CHECKING:
     from brainmusic_daemon.choice import Choice
@@ -99,7 +99,7 @@ def shared_files(plugins: Mapping[str, Any]) -> list[tuple[str, str]]:
     for where, made in plugins.items():
         path = getattr(made, "path", None)
         if path:
-            file = Path(path).expanduser().resolve()
+            file = expanded(path).resolve()
             if file in taken and not (where.startswith("source") and taken[file].startswith("source")):
                 problems.append((f"{where}.path", f"is the file of {taken[file]} too: {path}"))
             taken[file] = where
@@ -144,7 +144,7 @@ def mapper(where: str, table: Any, origin: str, problems: Problems) -> Choice | 
 
 def beside(name: str, folder: Path | None) -> str:
     """Return the file of this name in the configuration's folder where it lies there, else `name`."""
-    found = folder / Path(name).expanduser() if folder is not None else None
+    found = folder / expanded(name) if folder is not None else None
     return str(found) if found is not None and is_file(found) else name
 
 

@@ -1,4 +1,4 @@
-"""A path that somebody wrote in; whether there is such a file, out.
+"""A path that somebody wrote in; where it leads, and whether there is such a file, out.
 
 No name is too long for that, or too odd: then there is none.  (`Path.exists` and its like raise OSError for a name of
 more than 255 bytes.)
@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def expanded(path: Path | str) -> Path:
+    """Return it with `~` as the home folder; a `~` of nobody stays (`Path.expanduser` raises RuntimeError)."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def is_file(path: Path) -> bool:

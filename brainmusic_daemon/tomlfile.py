@@ -8,7 +8,7 @@ from typing import Any
 
 from brainmusic_daemon import people
 from brainmusic_daemon.api import ConfigError
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 
 def folder() -> Path:
@@ -36,7 +36,7 @@ def locate(file: str | Path | None) -> Path:
     """
     if file is None:
         return folder() / "default.toml"
-    path = Path(file).expanduser()
+    path = expanded(file)
     bundled = folder() / f"{file}.toml"
     if is_file(path):
         return path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from brainmusic_daemon.api import ConfigError
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 _KEPT = 8  # newest modules: objects of older ones live on by themselves
 
@@ -21,7 +21,7 @@ def load(kind: str, path: Path) -> type[Any]:
     Raises ConfigError with the line where it fails.  What the file does is the user's own business: it is code, and it
     is run because it was named.
     """
-    path = path.expanduser().resolve()
+    path = expanded(path).resolve()
     if not is_file(path):
         raise ConfigError(f"there is no file '{path}'")
     name = f"brainmusic_user_{path.stem}_{time.monotonic_ns()}"

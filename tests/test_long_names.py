@@ -1,4 +1,4 @@
-"""Names that no disk can hold, wherever one may be given: each command says so, and no more."""
+"""Names that no disk can hold, and homes of nobody, wherever a file is named: each command says so, and no more."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ LONG = "x" * 300
         ("train", "a.xdf@tempo=60", "--mapper", "linear", "--out", f"{LONG}.safetensors"),
         ("calibrate", "anna", "--from", f"{LONG}.xdf"),
         ("calibrate", LONG, "--from", "a.xdf"),
+        ("run", "--config", "~xxxnobody/a.toml"),
+        ("render", "~xxxnobody/a.xdf", "--wav", "a.wav"),
+        ("render", "a.xdf", "--wav", "~xxxnobody/a.wav"),
+        ("replay", "~xxxnobody/a.xdf"),
+        ("train", "~xxxnobody/a.xdf", "--mapper", "linear", "--out", "a.safetensors"),
     ],
     ids=lambda words: " ".join(words).replace(LONG, "long"),
 )

@@ -22,7 +22,7 @@ import platformdirs
 
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.features.profile import Ability, Profile, Ranges
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 VERSION = 1
 EARLIER = "earlier"  # the folder of profiles that were replaced
@@ -36,7 +36,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # names
 def folder() -> Path:
     """Return where profiles are kept: the folder that BRAINMUSIC_PROFILES names, else one in the user's data folder."""
     named = os.environ.get("BRAINMUSIC_PROFILES")
-    return Path(named).expanduser() if named else platformdirs.user_data_path("brainmusic") / "profiles"
+    return expanded(named) if named else platformdirs.user_data_path("brainmusic") / "profiles"
 
 
 def known() -> list[str]:

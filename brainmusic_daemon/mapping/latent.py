@@ -18,6 +18,7 @@ from brainmusic_daemon.mapping import model_file, projection
 from brainmusic_daemon.mapping.dimension import Dimension, Span
 from brainmusic_daemon.mapping.projection import Projection
 from brainmusic_daemon.mapping.smoothing import Smoothing
+from brainmusic_daemon.there import expanded
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Latent:
     def _learned(self) -> list[int]:
         """Make the mapper that plays the model; return the numbers of the latents that it drives."""
         assert self.model is not None
-        self.model = self.model.expanduser()
+        self.model = expanded(self.model)
         kind = model_file.load(self.model).kind
         self._inner = registry.build("mapper", kind, {"model": self.model}, "mapper")
         self.files = (self.model,)

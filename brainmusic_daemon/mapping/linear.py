@@ -16,6 +16,7 @@ from brainmusic_daemon.api import CONTROL, ConfigError, Control, Features, Float
 from brainmusic_daemon.mapping import model_file, terms
 from brainmusic_daemon.mapping.model import Model
 from brainmusic_daemon.mapping.smoothing import Smoothing
+from brainmusic_daemon.there import expanded
 
 Weight = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Row = Annotated[dict[str, Weight], BeforeValidator(terms.flat)]
@@ -81,7 +82,7 @@ class Linear:
             self.learned = by_hand(self.weights or DEFAULT_WEIGHTS)
         else:
             self.learned = model_file.load(self.model)
-            self.files, self._who = (Path(self.model).expanduser(),), f"the model '{Path(self.model).name}'"
+            self.files, self._who = (expanded(self.model),), f"the model '{Path(self.model).name}'"
             if self.learned.kind != "linear":
                 raise ConfigError(f'{self._who} is a network: kind = "{self.learned.kind}" plays it')
         self.controls, self._told = terms.controls(self.learned.controls, self._who)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.mapping.model import Array, Model, Span
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 __all__ = ["Model", "Span", "load", "save"]
 
@@ -70,7 +70,7 @@ class _Meaning(_Strict):
 
 def save(path: str | Path, model: Model) -> Path:
     """Write a model, replacing an older one at once, never by halves; return the path.  Raises ConfigError."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     arrays = {"mean": model.mean, "scale": model.scale}
     for number, (w, b) in enumerate(model.layers):
         arrays |= {f"w{number}": w, f"b{number}": b}
@@ -114,7 +114,7 @@ def save(path: str | Path, model: Model) -> Path:
 
 def load(path: str | Path) -> Model:
     """Read a model; nothing in the file is run.  Raises ConfigError with one line that says what to do."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         if not is_file(path):
             raise ConfigError(f"there is no model '{path}'; {AGAIN}")

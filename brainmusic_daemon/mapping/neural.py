@@ -17,6 +17,7 @@ from brainmusic_daemon.mapping import model_file, terms, torchscript
 from brainmusic_daemon.mapping.model import Driven, Model, Span
 from brainmusic_daemon.mapping.perceptron import Perceptron
 from brainmusic_daemon.mapping.smoothing import Smoothing
+from brainmusic_daemon.there import expanded
 
 SCRIPTS = (".pt", ".ts")
 SMALL = 200_000  # weights: some 100 µs
@@ -59,7 +60,7 @@ class Neural:
     _keys: list[list[tuple[str, str]]] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        path = terms.bundled("neural.safetensors") if self.model is None else Path(self.model).expanduser()
+        path = terms.bundled("neural.safetensors") if self.model is None else expanded(self.model)
         self.files, self._who = (path,), f"the model '{path.name}'"
         if path.suffix.lower() in SCRIPTS:
             torchscript.check(path)

@@ -16,6 +16,7 @@ from brainmusic_daemon.mapping.ladder import share_of
 from brainmusic_daemon.mapping.meaning import Meaning
 from brainmusic_daemon.mapping.smoothing import Smoothing
 from brainmusic_daemon.mapping.speaker import Speaker, slots
+from brainmusic_daemon.there import expanded
 
 
 @plugin
@@ -67,7 +68,7 @@ class Semantic:
             "smooth_s": self.smooth_s,
         }
         own = {key: value for key, value in {**given, "base": self.base}.items() if value is not None}
-        file = None if self.prompts is None else self.prompts.expanduser()
+        file = None if self.prompts is None else expanded(self.prompts)
         self.vocabulary = vocabulary.load(file, {**own, "attributes": self.attributes, "moods": self.moods})
         self.files = () if file is None else (file,)
         self.terms = tuple(self.vocabulary.attributes)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from brainmusic_daemon.api import ConfigError, FloatArray
-from brainmusic_daemon.there import is_file, is_folder
+from brainmusic_daemon.there import expanded, is_file, is_folder
 
 CLAP = ("clap", "clap_text_model")
 _BATCH = 16
@@ -22,7 +22,7 @@ _BATCH = 16
 
 def check(folder: Path) -> Path:
     """Return the folder, found to be a model's.  Raises ConfigError."""
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if not is_folder(folder):
         raise ConfigError(
             f"encoder: there is no folder '{folder}'; download a text encoder first (docs/mapping.md), "

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from brainmusic_daemon import registry
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.music.scales import SCALES, ladder_problem
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Pitch = Annotated[float, Field(ge=21, le=108)]
@@ -139,7 +139,7 @@ def load(name: str) -> Preset:
     """
     path = folder() / f"{name}.toml"
     if name not in names():
-        path = Path(name).expanduser()
+        path = expanded(name)
         if not is_file(path):
             raise ConfigError(
                 f"there is no preset '{name}'{registry.did_you_mean(name, names())} (or give the path of a TOML file)"

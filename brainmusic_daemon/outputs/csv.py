@@ -16,6 +16,7 @@ from pydantic import Field
 from brainmusic_daemon.api import BrainmusicError, Clock, Frame, StreamInfo, plugin
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.blockfile import BlockFile
+from brainmusic_daemon.there import expanded
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Csv:
     _row: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32), init=False)
 
     def __post_init__(self) -> None:
-        self.path = Path(self.path).expanduser()
+        self.path = expanded(self.path)
 
     def open(self, clock: Clock | None = None, info: StreamInfo | None = None) -> None:
         """Create the file; opened again, go on behind the rows that are there.  Live, a thread writes."""

@@ -20,6 +20,7 @@ from brainmusic_daemon.outputs.blockfile import BlockFile
 from brainmusic_daemon.outputs.osc_dialects import SUMMARY
 from brainmusic_daemon.outputs.osc_encoder import DialectName, Encoder, make_encoder
 from brainmusic_daemon.outputs.osc_encoding import Layout, Message
+from brainmusic_daemon.there import expanded
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Jsonl:
     _pick: Callable[[Sequence[bytes]], Any] = field(default=tuple, init=False)
 
     def __post_init__(self) -> None:
-        self.path = Path(self.path).expanduser()
+        self.path = expanded(self.path)
         self._encoder = make_encoder(self.dialect, self.features, self.controls, self.rate_hz, self.heartbeat_s)
 
     def open(self, clock: Clock, info: StreamInfo) -> None:

@@ -18,6 +18,7 @@ from pydantic import Field
 from brainmusic_daemon.api import Clock, ConfigError, Frame, OutputLost, StreamInfo, plugin
 from brainmusic_daemon.outputs import midi_events
 from brainmusic_daemon.outputs.midi_events import CONTROL_CHANGE, Bytes, Events
+from brainmusic_daemon.there import expanded
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Smf:
     _failed: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.path = Path(self.path).expanduser()
+        self.path = expanded(self.path)
         midi_events.check(self.controls)
 
     def open(self, clock: Clock, info: StreamInfo) -> None:

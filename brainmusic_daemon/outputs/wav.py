@@ -24,7 +24,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs.lasting import put_back
 from brainmusic_daemon.synth import timbre_space
 from brainmusic_daemon.synth.instrument_model import check, load
-from brainmusic_daemon.there import is_folder
+from brainmusic_daemon.there import expanded, is_folder
 
 if TYPE_CHECKING:
     from brainmusic_daemon.synth.engine import Engine
@@ -73,7 +73,7 @@ class Wav:
     _counts: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.path = Path(self.path).expanduser()
+        self.path = expanded(self.path)
         if self.path.suffix.lower() not in _FORMATS:
             raise ConfigError(f"cannot tell the format of '{self.path}': its name ends in .wav or .flac")
         if self.path.suffix.lower() == ".flac" and self.subtype == "FLOAT":

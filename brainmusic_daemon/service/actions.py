@@ -9,13 +9,13 @@ import difflib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from brainmusic_daemon import __version__
 from brainmusic_daemon.api import Control
 from brainmusic_daemon.service import calibration, overview
 from brainmusic_daemon.service.command import Refused
+from brainmusic_daemon.there import expanded
 
 if TYPE_CHECKING:
     from brainmusic_daemon.service.daemon import Daemon
@@ -112,7 +112,7 @@ def _gain(daemon: Daemon, decibels: float) -> Done:
 
 def _record(daemon: Daemon, file: str) -> Done:
     name = file or time.strftime("brainmusic-%Y%m%d-%H%M%S.xdf")
-    path = (daemon.config.control.folder / Path(name).expanduser()).absolute()
+    path = (daemon.config.control.folder / expanded(name)).absolute()
     daemon.recorder.start(path)
     return Done(f"recording to {path}", {"file": str(path)})
 

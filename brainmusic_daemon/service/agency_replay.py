@@ -18,6 +18,7 @@ from brainmusic_daemon.service.agency import GOOD, LATER, chosen, usable
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.steadiness import played
 from brainmusic_daemon.service.trials import BLOCK, WORDS, Trial
+from brainmusic_daemon.there import expanded
 
 _CUE = re.compile(r"^cue (\S+) (raise|lower|rest|over)\b")
 
@@ -30,7 +31,7 @@ def from_recordings(config: Config, paths: Sequence[Path], names: Sequence[str])
     """
     found: dict[str, list[Trial]] = {}
     for count, path in enumerate(paths):
-        recording = path.expanduser()
+        recording = expanded(path)
         marked = [
             (m.time, match) for m in markers.read(recording, formats.load(recording)) if (match := _CUE.match(m.text))
         ]

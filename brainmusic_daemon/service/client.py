@@ -10,13 +10,12 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from brainmusic_daemon.service import commands, run_file
 from brainmusic_daemon.service.command import Kind
 from brainmusic_daemon.service.run_file import Run
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 CONNECT_S = 1.0
 ANSWER_S = 35.0  # a mapper may take its time to load
@@ -149,7 +148,7 @@ def _in_full(command: str, texts: Sequence[object]) -> list[object]:
     found = [*texts]
     for at, (kind, text) in enumerate(zip(kinds, texts, strict=False)):
         if kind is Kind.FILE and isinstance(text, str) and text:
-            path = Path(text).expanduser()
+            path = expanded(text)
             if is_file(path) or command in ("save", "learn.save", "record.start"):
                 found[at] = str(path.absolute())
     return found

@@ -13,6 +13,7 @@ from brainmusic_daemon.acquisition.formats import markers
 from brainmusic_daemon.acquisition.formats.markers import Marker
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.service.takes import Take, collect
+from brainmusic_daemon.there import expanded
 
 _OPEN = re.compile(r"(?i)eyes?[\s_-]*open(ed)?|open[\s_-]*eyes?|\beo\b|^open$")
 _CLOSED = re.compile(r"(?i)eyes?[\s_-]*closed?|closed?[\s_-]*eyes?|\bec\b|^closed$")
@@ -38,7 +39,7 @@ def takes(recording: Path, closed: Path | None, eyes_open: float | None, eyes_cl
         return {eyes: _part(recording, span) for eyes, span in spans.items() if span[1] > 0}
     take = formats.load(recording)
     end = take.runs[-1].end if take.runs else 0.0
-    marked = spans_of(markers.read(recording.expanduser(), take), end)
+    marked = spans_of(markers.read(expanded(recording), take), end)
     if marked:
         return {eyes: _part(recording, span) for eyes, span in marked.items()}
     return {"whole": _part(recording, (0.0, 0.0))}

@@ -23,6 +23,7 @@ from brainmusic_daemon.service.installer import Installer
 from brainmusic_daemon.service.knobs import Knobs, Turned
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.watcher import Watcher
+from brainmusic_daemon.there import expanded
 
 _log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class Mappers:
     def _save(self, path: str) -> str:
         config, step = self.session.config, self.history.step
         origin = Path(config.origin)
-        target = Path(path).expanduser() if path else origin
+        target = expanded(path) if path else origin
         same = target.resolve() == origin.resolve()
         if configuration.is_bundled(target):
             raise ConfigError(f"'{target.stem}' belongs to the project; give your own file a name: save my.toml")

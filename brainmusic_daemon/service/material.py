@@ -17,7 +17,7 @@ from brainmusic_daemon.config import Config
 from brainmusic_daemon.learning import dataset, recorded, tables
 from brainmusic_daemon.learning.group import Group
 from brainmusic_daemon.service.listening import listen
-from brainmusic_daemon.there import is_file, is_there
+from brainmusic_daemon.there import expanded, is_file, is_there
 
 Progress = Callable[[float, float], None]
 
@@ -35,7 +35,7 @@ class Item:
 
 def parse(text: str) -> Item:
     """Read FILE, PERSON:FILE or either with @control=value,control=value.  Raises ConfigError."""
-    person, targets, path = "", {}, Path(text).expanduser()
+    person, targets, path = "", {}, expanded(text)
     if not is_there(path) and "@" in text:
         text, _, said = text.rpartition("@")
         for setting in said.split(","):
@@ -49,10 +49,10 @@ def parse(text: str) -> Item:
             made = dataset.control(name.strip())
             if not made.low <= targets[made.name] <= made.high:
                 raise ConfigError(f"{setting}: {made.name} goes from {made.low:g} to {made.high:g} {made.unit}".strip())
-        path = Path(text).expanduser()
+        path = expanded(text)
     named = re.match(r"(\w[\w-]+):(.+)", text)  # two letters at least: C:\… is a drive
     if named and not is_there(path):
-        person, path = named.group(1), Path(named.group(2)).expanduser()
+        person, path = named.group(1), expanded(named.group(2))
     if not is_file(path):
         raise ConfigError(f"there is no file '{path}'")
     return Item(path, targets, person)

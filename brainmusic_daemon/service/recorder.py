@@ -20,7 +20,7 @@ from brainmusic_daemon.service.eeg_track import EegTrack
 from brainmusic_daemon.service.journal import Entry
 from brainmusic_daemon.service.session import Session
 from brainmusic_daemon.service.tracks import Tracks
-from brainmusic_daemon.there import is_there
+from brainmusic_daemon.there import expanded, is_there
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Recorder:
         Raises ConfigError where there is a recording already, where the file exists or cannot be written, and
         OutputLost where its disk is full, or there is no thread left to write it with.
         """
-        path = Path(path).expanduser()
+        path = expanded(path)
         if path.suffix.lower() != ".xdf":
             raise ConfigError(f"cannot record to {path}: only XDF is written; name it {path.with_suffix('.xdf')}")
         with self._lock:

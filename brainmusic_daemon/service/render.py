@@ -19,7 +19,7 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.host import OutputHost
 from brainmusic_daemon.service.session import Session, warm_up
-from brainmusic_daemon.there import is_folder, is_there
+from brainmusic_daemon.there import expanded, is_folder, is_there
 
 _LOSSES = ("lost", "errors", "failed")  # counters of the file outputs that say that a file is not whole
 
@@ -134,8 +134,8 @@ def render_files(
     Settings of the configuration's outputs of the same kind carry over (for jsonl, those of OSC).  Raises OutputLost
     when a file could not be written to its end, e.g. because the disk is full.
     """
-    wanted = {kind: path.expanduser() for kind, path in files.items() if path is not None}
-    _refuse_to_overwrite(recording.expanduser(), [*wanted.values()])
+    wanted = {kind: expanded(path) for kind, path in files.items() if path is not None}
+    _refuse_to_overwrite(expanded(recording), [*wanted.values()])
     source: dict[str, Any] = {"kind": "recording", "path": str(recording), "start_s": start}
     resolved = configuration.load(config, overrides, {"source": source})
     outputs = {kind: _file_output(kind, path, resolved) for kind, path in wanted.items()}

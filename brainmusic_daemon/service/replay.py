@@ -17,7 +17,7 @@ from brainmusic_daemon.acquisition.formats.choose import best
 from brainmusic_daemon.acquisition.formats.take import Take
 from brainmusic_daemon.api import ConfigError, FloatArray
 from brainmusic_daemon.clock import WallClock
-from brainmusic_daemon.there import is_there
+from brainmusic_daemon.there import expanded, is_there
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Replay:
         """`stream_name` renames the EEG stream; `start_s` leaves out the beginning."""
         if not speed > 0:
             raise ConfigError(f"speed {speed:g}: it must be above 0")
-        self.tracks, self.remarks = _tracks(Path(path).expanduser(), stream_name or "")
+        self.tracks, self.remarks = _tracks(expanded(path), stream_name or "")
         self.duration_s = max(_end(track) for track in self.tracks)
         if start_s >= self.duration_s or start_s < 0:
             raise ConfigError(f"the recording {path} is {self.duration_s:.1f} s long: nothing starts at {start_s:g} s")

@@ -21,7 +21,7 @@ from brainmusic_daemon.learning.group import Group
 from brainmusic_daemon.mapping import model_file
 from brainmusic_daemon.mapping.model import Model
 from brainmusic_daemon.service import material
-from brainmusic_daemon.there import is_folder, is_there
+from brainmusic_daemon.there import expanded, is_folder, is_there
 
 Progress = Callable[[float, float], None]
 _SHARE_OF_READING = 0.4  # of the progress bar
@@ -61,7 +61,7 @@ def train(
     Files are written last and each at once: whoever stops it has what was there before.
     """
     items = [material.parse(text) for text in texts]
-    out = out.expanduser()
+    out = expanded(out)
     _refuse([item.path for item in items], [path for path in (out, report_to) if path is not None])
     if report_to is not None:
         from brainmusic_daemon.learning import report
@@ -90,7 +90,7 @@ def train(
     watched(1.0, 1.0)
     model_file.save(out, model)
     if report_to is not None:
-        _write(report_to.expanduser(), page)
+        _write(expanded(report_to), page)
     return trained
 
 
@@ -134,8 +134,8 @@ def _page(trained: Trained, texts: Sequence[str]) -> str:
 def _refuse(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
     """Raise ConfigError where a file would overwrite the data or the other one, or cannot be written."""
     for number, path in enumerate(outputs):
-        file = path.expanduser()
-        for other in (*inputs, *(o.expanduser() for o in outputs[:number])):
+        file = expanded(path)
+        for other in (*inputs, *(expanded(o) for o in outputs[:number])):
             if file.resolve() == other.resolve() or (is_there(file) and is_there(other) and file.samefile(other)):
                 what = "one of the data" if other in inputs else "wanted for the model already"
                 raise ConfigError(f"cannot write {path}: it is {what}; give it a name of its own")

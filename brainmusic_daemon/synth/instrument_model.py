@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainmusic_daemon.api import ConfigError
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 Array = npt.NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def check(instrument: str, model: Path | None) -> Path | None:
         raise ConfigError('instrument = "torchscript" needs the file of an exported model: model = "PATH.ts"')
     if instrument != "torchscript" and model is not None:
         raise ConfigError(f"model = '{model}' has no effect without instrument = \"torchscript\"")
-    return None if model is None else Path(model).expanduser()
+    return None if model is None else expanded(model)
 
 
 def load(path: Path, samplerate: float) -> Model:

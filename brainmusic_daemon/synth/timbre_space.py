@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.synth.layout import MAX_PARTIALS, NOISE_BANDS
-from brainmusic_daemon.there import is_file
+from brainmusic_daemon.there import expanded, is_file
 
 Array = npt.NDArray[np.float64]
 
@@ -63,7 +63,7 @@ class TimbreSpace:
 
 def load(path: Path | None = None) -> TimbreSpace:
     """Read a space (.npz with w0, b0, w1, …; nothing in it is run), or that of the project.  Raises ConfigError."""
-    path = DEFAULT if path is None else path.expanduser()
+    path = DEFAULT if path is None else expanded(path)
     if not is_file(path):
         raise ConfigError(f"'{path}' is not a timbre space (scripts/train_timbre.py makes one): there is no such file")
     try:

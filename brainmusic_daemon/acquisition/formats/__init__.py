@@ -6,7 +6,7 @@ from pathlib import Path
 
 from brainmusic_daemon.acquisition.formats.take import Run, Take, cut
 from brainmusic_daemon.api import ConfigError
-from brainmusic_daemon.there import is_there
+from brainmusic_daemon.there import expanded, is_there
 
 __all__ = ["Run", "Take", "cut", "load"]
 
@@ -17,7 +17,7 @@ def load(path: str | Path, stream: str = "", board: str = "") -> Take:
     `stream` chooses among an XDF's streams (name, type, source id or number); `board` tells whose rows a BrainFlow CSV
     holds.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     if not is_there(file):
         raise ConfigError(f"there is no recording {file}: check the path")
     name = file.name.lower()
