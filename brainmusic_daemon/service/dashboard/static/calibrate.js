@@ -33,7 +33,7 @@ export class Calibrate {
     this.chips = make("div", { class: "chips", "aria-label": "contact of every electrode" });
     this.found = make("ul", { class: "plain" });
     this.stop = make("button", { id: "guide-cancel", class: "grow", onclick: () => UNDER_WAY.has(this.phase) ? this.send("calibrate.cancel") : this.dialog.close() }, "Cancel");
-    this.without = make("button", { id: "guide-without", hidden: true, onclick: () => this.leave() }, "");
+    this.without = make("button", { id: "guide-without", hidden: true, onclick: () => this.leave() }, "Calibrate without it");
     this.dialog = make("dialog", { id: "guide", "aria-labelledby": "guide-title" }, this.title, this.count, this.words, this.hint, make("div", { class: "progress", "aria-hidden": "true" }, this.bar), this.kept, this.chips, this.found,
       make("div", { class: "row" }, this.without), make("div", { class: "row" }, this.stop, make("button", { id: "guide-hide", onclick: () => this.dialog.close() }, "Hide"), make("button", { class: "panic", "data-panic": true, title: "silence at once (P)" }, "Panic")));
     document.body.append(this.dialog);
