@@ -12,6 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.floating[Any]]
 Kind = Literal["linear", "neural"]
 
+LARGEST = 1e30  # of a model's numbers: what comes of some layers of them is finite still
 FAR = 8.0  # standard deviations: no feature is taken to be further from its mean than that
 ACTIVATIONS = ("relu", "tanh", "silu", "elu", "gelu")
 
@@ -173,9 +174,9 @@ def _problem(model: Model) -> str:
     for number, (w, b) in enumerate(model.layers):
         arrays |= {f"w{number}": w, f"b{number}": b}
     for name, array in arrays.items():
-        bad = array.size - int(np.isfinite(array).sum())
+        bad = array.size - int((np.abs(array) < LARGEST).sum())
         if bad:
-            return f"{bad} of the {array.size} numbers in {name} are NaN or infinite"
+            return f"{bad} of the {array.size} numbers in {name} are NaN or infinite, or beyond {LARGEST:g}"
     if not (model.scale > 0).all():
         return f"the scale of {model.features[int(np.argmin(model.scale > 0))]!r} is not above 0"
     for control in model.controls:

@@ -159,7 +159,7 @@ def load(path: str | Path) -> Model:
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
-    raise ConfigError(f"the model '{path}' {why}; {AGAIN}")
+    raise ConfigError(f"the model '{path}' {' '.join(why.split())}; {AGAIN}")  # names may hold line breaks
 
 
 def _header_length(path: Path, head: bytes, size: int) -> int:
