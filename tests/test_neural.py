@@ -390,31 +390,29 @@ def test_importing_torch_lets_other_threads_through(torch: Any) -> None:
 import threading, time
 from brainmusic_daemon.mapping import torchscript
 
-gaps, done = [], threading.Event()
+turns, done = [], threading.Event()
 
 def watch():
-    last = time.perf_counter()
     while not done.is_set():
         time.sleep(0.002)
-        gaps.append(time.perf_counter() - last)
-        last += gaps[-1]
+        turns.append(time.perf_counter())
 
 thread = threading.Thread(target=watch)
 thread.start()
 begin = time.perf_counter()
 torchscript._preload()
-took = time.perf_counter() - begin
+end = time.perf_counter()
 done.set()
 thread.join()
-print(took, max(gaps))
+print(sum(begin < turn < end for turn in turns))
 assert "torch" not in __import__("sys").modules
 import torch
 print(torch.ones(2).sum().item())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    (took, longest), (two,) = (line.split() for line in done.stdout.splitlines())
+    turns, two = done.stdout.splitlines()
     assert two == "2.0"
-    assert float(took) > 0.01 and float(longest) < 0.7 * float(took)
+    assert int(turns) >= 4  # a call that keeps the interpreter leaves one before and one after it
 
 
 def test_a_module_that_remembers_is_not_disturbed_by_explaining_it(torch: Any, script: Callable[..., Path]) -> None:
