@@ -17,6 +17,7 @@ from brainmusic_daemon.features.profile import Fit, Profile, Ranges
 from brainmusic_daemon.features.ranges import measure
 from brainmusic_daemon.sections import BANDS
 from brainmusic_daemon.service import describe
+from tests.faults import find
 from tests.signals import CYTON, Sections, feature_bank, pink, play, sine
 
 FS = 250.0
@@ -122,8 +123,10 @@ def test_a_damaged_or_foreign_file_is_one_message_with_the_way_out(how: str) -> 
     damaged = broken(text)[how]
     assert damaged != text
     path.write_text(damaged, encoding="utf-8")
-    with pytest.raises(ConfigError, match="make it anew with: brainmusic calibrate anna"):
+    with pytest.raises(ConfigError, match="make it anew with: brainmusic calibrate anna") as caught:
         profile_file.load("anna")
+    row = find("profile-parts-mixed" if how == "of something else" else "profile-damaged")
+    assert row.says([str(caught.value)]) and row.state == f"exit {caught.value.exit_code}"
 
 
 @pytest.mark.parametrize("how", ["gone", "cut", "of another"])
@@ -137,8 +140,10 @@ def test_arrays_that_do_not_belong_are_refused(how: str) -> None:
     else:
         other = profile_file.save(profile(name="ben", density=profile().density * 2))
         arrays.write_bytes(other.with_suffix(".npz").read_bytes())
-    with pytest.raises(ConfigError, match="make it anew"):
+    with pytest.raises(ConfigError, match="make it anew") as caught:
         profile_file.load("anna")
+    row = find("profile-damaged" if how == "gone" else "profile-parts-mixed")
+    assert row.says([str(caught.value)]) and row.state == f"exit {caught.value.exit_code}"
 
 
 # --- in use -----------------------------------------------------------------------------------------------------------
