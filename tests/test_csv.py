@@ -15,6 +15,7 @@ from brainmusic_daemon.api import ConfigError, Event, Frame, State
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.outputs import blockfile
 from brainmusic_daemon.outputs.csv import Csv
+from tests.faults import find
 from tests.frames import make_frame, make_info, make_names
 
 
@@ -131,6 +132,8 @@ def test_a_place_that_cannot_work_is_named_with_the_way_out(tmp_path: Path, plac
     with pytest.raises(ConfigError, match="folder you own") as caught:
         out.open(VirtualClock(), make_info())
     assert str(tmp_path / place) in str(caught.value)
+    row = find("file-cannot-be-made")
+    assert row.says([str(caught.value)]) and row.state == f"exit {caught.value.exit_code}"
     out.send(make_frame())
     out.close()
 
@@ -185,18 +188,22 @@ def test_a_full_disk_is_counted_logged_once_and_leaves_whole_rows(
     out.open(VirtualClock(), make_info())
     for number in range(500):
         out.send(make_frame(number))
-    full = rows(tmp_path / "out.csv")
+    fault, full = find("table-disk-full"), rows(tmp_path / "out.csv")
     assert (0 < len(full) < 500) is (room > 10_000)
     assert all(row["state"] == "good" for row in full)
     SmallDisk.room = 10_000_000  # someone made room
+    there, size = None, (tmp_path / "out.csv").stat().st_size  # there: when the first row after that is in the file, s
     for number in range(500, 700):
         out.send(make_frame(number))
+        if there is None and (tmp_path / "out.csv").stat().st_size > size:
+            there = number * 0.02
     out.close()
+    assert there is not None and fault.seconds is not None and there - 500 * 0.02 <= fault.seconds
     table = rows(tmp_path / "out.csv")
-    assert all(row["state"] == "good" for row in table)
+    assert all(row["state"] == fault.state for row in table)
     assert float(table[-1]["time"]) == pytest.approx(699 * 0.02)
     counters = out.counters()
     assert counters["rows"] == len(table)
     assert counters["rows"] + counters["lost"] == 700
     assert counters["errors"] > 1
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] and fault.says(caplog.messages)
