@@ -14,6 +14,7 @@ import pytest
 from brainmusic_daemon.harmless import harmless
 from brainmusic_daemon.service import logs
 from brainmusic_daemon.service.logs import Limiter
+from tests.faults import find
 
 
 class Heard(logging.Handler):
@@ -53,6 +54,7 @@ def test_the_same_message_comes_a_few_times_and_is_then_counted(log: Log) -> Non
     log.now = 61.0
     log.logger.info("a minute later")
     assert log.heard.lines[4].startswith("97 more of this within a minute: lost 0 samples")
+    assert find("log-flood").says([log.heard.lines[4]])
     log.logger.warning("lost 7 samples at 0.1 s")
     assert log.heard.lines[-1] == "lost 7 samples at 0.1 s"  # a new minute
 
@@ -99,11 +101,22 @@ def test_arguments_that_do_not_fit_and_a_handler_that_fails_disturb_nobody(log: 
     log.limiter.handle(wrong)  # written as it is or not at all, and not raised
     assert json.loads(logs.JsonFormatter().format(wrong))["message"].startswith("%d of %d")
 
-    class Broken(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            raise OSError("the disk is full")
+    class Disk(Heard):
+        full = True
 
-    Limiter(Broken(), 3).handle(logging.makeLogRecord({"msg": "into nothing"}))
+        def emit(self, record: logging.LogRecord) -> None:
+            if self.full:
+                raise OSError("the disk is full")
+            super().emit(record)
+
+    row, disk = find("log-disk-full"), Disk()
+    limiter = Limiter(disk, 3, lambda: log.now)
+    limiter.handle(logging.makeLogRecord({"msg": "into nothing"}))
+    disk.full = False  # someone made room
+    assert row.seconds is not None
+    log.now += row.seconds
+    limiter.handle(logging.makeLogRecord({"msg": "into the file"}))
+    assert disk.lines == ["into the file"] and not row.message
 
 
 @pytest.mark.parametrize("text", ["plain", "two\nlines", 'a "quoted" one', "µV → ♫", "\x00\x1b[31m", "x" * 100_000])
