@@ -9,6 +9,7 @@ import pytest
 from brainmusic_daemon.clock import VirtualClock, WallClock
 from brainmusic_daemon.service.metrics import Histogram
 from brainmusic_daemon.service.ticker import Ticker
+from tests.faults import find
 
 
 def ticks(works: list[float], *, period: float = 0.02, start: float = 0.0) -> tuple[list[float], Ticker]:
@@ -43,6 +44,8 @@ def test_a_tick_that_takes_too_long_makes_the_next_late_or_missed() -> None:
     assert ticker.counters()["late"] == 2  # 5 ms after 0.06, and 15 ms after 0.18
     assert ticker.counters()["missed"] == 4  # 0.10, 0.12, 0.14, 0.16
     assert ticker.lateness.worst == pytest.approx(0.015)
+    row, over = find("processor-starved"), 0.08 + 0.115
+    assert row.seconds is not None and seen[-1] - over <= row.seconds  # from 0.20 on as before
 
 
 def test_what_a_tick_raises_is_counted_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:
