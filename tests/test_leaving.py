@@ -5,11 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from brainmusic_daemon import cli
 from tests import parts
+from tests.faults import find
+
+STARTS_S = 20.0  # that a program takes to load on a busy machine
 
 HANGING = """
 import sys, threading, brainmusic_daemon.cli as cli
@@ -22,10 +26,13 @@ cli._leave(4)
 
 @pytest.mark.parametrize(("daemon", "said"), [(True, "all written, "), (False, "all written, farewell\n")])
 def test_a_thread_left_behind_does_not_meet_the_end_of_the_interpreter(daemon: bool, said: str) -> None:
+    row, begun = find("left-threads"), time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", HANGING.format(daemon=daemon)], capture_output=True, text=True, timeout=30, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (4, said, "")
+    assert row.seconds is not None and time.monotonic() - begun <= row.seconds + STARTS_S
+    assert row.state == "ends with its own exit code"
+    assert (done.returncode, done.stdout, done.stderr) == (4, said, row.message)
 
 
 def test_ctrl_c_before_the_command_begins_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
