@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from brainmusic_daemon import config as configuration
 from brainmusic_daemon.acquisition.formats.xdf_file import streams
 from brainmusic_daemon.music import preset as presets
 from brainmusic_daemon.service import kept as memory
+from brainmusic_daemon.service.daemon import Daemon
 from brainmusic_daemon.service.kept import Kept
+from brainmusic_daemon.service.memory import Memory
 from tests import daemons
 from tests.daemons import shell
+from tests.faults import find
 from tests.receivers import wait_for
 
+SLOW_S = 20.0  # that a busy machine may take longer, as to load a program; 0 on one that does nothing else
 CONFIG = """
 [source]
 kind = "simulator"
@@ -72,7 +77,7 @@ def test_a_broken_file_is_told_and_left_aside(text: str, file: Path, caplog: pyt
     config = configuration.load(file, ["session.name=broken"])
     with caplog.at_level("INFO", logger="brainmusic_daemon.service.kept"):
         assert memory.recall(config) == (config, None)
-    assert "not taken up" in caplog.text and str(place) in caplog.text
+    assert find("kept-damaged").says(caplog.messages) and str(place) in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_a_broken_file_is_told_and_left_aside(text: str, file: Path, caplog: pyt
         ({"table": {"kind": "linear", "weights": "many"}}, "not taken up"),
         ({"preset": "nobody"}, "not taken up"),
         ({"profile": "nobody-at-all"}, "not taken up"),
-        ({"attempts": 3}, "did not last"),
+        ({"attempts": 3}, "not taken up: 3 starts with it did not last"),
     ],
 )
 def test_what_does_not_fit_is_told_and_left_aside(
@@ -95,6 +100,7 @@ def test_what_does_not_fit_is_told_and_left_aside(
     with caplog.at_level("INFO", logger="brainmusic_daemon.service.kept"):
         assert memory.recall(config) == (config, None)
     assert said in caplog.text
+    assert find("kept-does-not-fit").says(caplog.messages) == ("not taken up" in said)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +135,12 @@ def test_it_is_taken_up(file: Path) -> None:
     assert config.preset == presets.load("tides")
 
 
-def test_a_write_that_fails_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_old_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     memory.write(kept(file))
+
+    real = os.fsync
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -138,8 +148,16 @@ def test_a_write_that_fails_leaves_the_old_file(file: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         memory.write(replace(kept(file), preset="else"))
+    row, keeping = find("kept-write-breaks-off"), Memory(Daemon(configuration.load(file, ["session.name=kept"])), None)
+    keeping.start()
+    wait_for(lambda: row.says(caplog.messages))
     assert memory.read("kept") == kept(file)
     assert [*memory.path("kept").parent.glob("kept*.tmp")] == []
+    monkeypatch.setattr(os, "fsync", real)  # someone made room
+    since = time.monotonic()
+    wait_for(lambda: memory.read("kept") != kept(file))
+    assert row.seconds is not None and time.monotonic() - since <= row.seconds + SLOW_S
+    keeping.stop()
 
 
 def plays(name: str) -> dict[str, object]:
@@ -156,9 +174,12 @@ def test_after_kill_9_it_plays_on_where_it_was(file: Path) -> None:
         assert shell("tell", "mute", "--name", name).returncode == 0
         wait_for(lambda: (found := memory.read(name)) and found.muted and "1.5" in json.dumps(dict(found.table)))
         os.kill(first.process.pid, signal.SIGKILL)
-        first.process.wait(30)
+        assert first.process.wait(30) == -signal.SIGKILL
+    row, begun = find("killed-while-it-plays"), time.monotonic()
     with daemons.process("session.resume=true", config=file, name=name) as second:
+        assert row.seconds is not None and time.monotonic() - begun <= row.seconds + SLOW_S
         line = second.wait_for("playing on where it was")
+        assert row.says([line]) and row.state == "ends, and begins again"
         assert "mapper 'linear'" in line and "scene 'calm'" in line and "muted" in line
         found = plays(name)
         assert found["mapper"]["name"] == "linear" and found["preset"] == "tides"  # type: ignore[index]
