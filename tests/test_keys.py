@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.service import keys
 from brainmusic_daemon.service.journal import Entry, Journal
 from tests import parts
+from tests.faults import find
+from tests.receivers import wait_for
 
 if sys.platform == "win32":
     pytest.skip("needs the pseudo terminals of Linux or Mac", allow_module_level=True)
@@ -27,6 +29,7 @@ import pty
 import termios
 
 COOKED = termios.ICANON | termios.ECHO
+SLOW_S = 5.0  # that a busy machine may take longer; 0 on one that does nothing else
 
 
 @dataclass
@@ -49,13 +52,6 @@ def terminal() -> Iterator[Terminal]:
     yield made
     for fd in (made.keyboard, made.screen):
         os.close(fd)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(("key", "value"), [("+", 1), ("=", 1), ("-", -1), ("1", -1), ("5", 0), ("7", 0.5), ("9", 1)])
@@ -133,13 +129,18 @@ def test_without_a_terminal_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> 
 
 @contextlib.contextmanager
 def on_a_terminal(terminal: Terminal, path: Path, *more: str, front: bool = True) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `brainmusic record` with the terminal as its own, as from a shell; not in `front`: as with `&`."""
+    """Run `brainmusic record` with the terminal as its own, as from a shell; not in `front`: as with `&`.
+
+    SIGUSR1 brings it to the front then, as `fg` does.
+    """
     target = f'output.osc.targets=["127.0.0.1:{parts.free_port()}"]'
     options = ["--set", "output.audio.enabled=false", "--set", "session.status=false", "--set", target, *more]
     run = [sys.executable, "-m", "brainmusic_daemon", "record", str(path), *options]
     shell = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     if not front:  # a child in a group of its own, while this one keeps the terminal and tells how the child fares
-        shell += "pid = os.fork()\nif pid: sys.exit(os.waitpid(pid, os.WUNTRACED)[1] != 0)\nos.setpgid(0, 0)\n"
+        shell += "import signal\npid = os.fork()\n"
+        shell += "if pid: signal.signal(signal.SIGUSR1, lambda *_: os.tcsetpgrp(0, pid))\n"
+        shell += "if pid: sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, os.WUNTRACED)[1]))\nos.setpgid(0, 0)\n"
     shell += f"os.execv({sys.executable!r}, {run!r})"
     with subprocess.Popen(
         [sys.executable, "-c", shell], stdin=terminal.screen, stderr=subprocess.PIPE, start_new_session=True
@@ -167,7 +168,12 @@ def test_a_real_run_rates_and_leaves_the_terminal_as_it_was(terminal: Terminal, 
         terminal.type("\x03" * times)  # by the terminal itself: Ctrl-C stays what it is
         _, said = process.communicate(timeout=40)
         assert process.returncode == 130, said
-    assert terminal.cooked()
+    row = find("terminal-left-as-found")
+    assert terminal.cooked() and (row.state, row.message, row.seconds) == (
+        "ends",
+        "",
+        0.0,
+    )  # it had not to be waited for
     assert ratings_in(path) == [1.0, -0.5]
     assert b"rated +1" in said
     assert b"panic: silence" in said
@@ -175,11 +181,18 @@ def test_a_real_run_rates_and_leaves_the_terminal_as_it_was(terminal: Terminal, 
 
 def test_in_the_background_the_terminal_is_left_alone(terminal: Terminal, tmp_path: Path) -> None:
     """Whoever reads there, or sets its modes, is stopped: that would be the end of the music."""
-    path = tmp_path / "a.xdf"
-    with on_a_terminal(terminal, path, "--for", "3", front=False) as process:
+    row, path = find("terminal-in-the-background"), tmp_path / "a.xdf"
+    with on_a_terminal(terminal, path, front=False) as process:
         wait_for(lambda: path.exists() and path.stat().st_size > 10_000, 60)
         terminal.type("+")
-        assert terminal.cooked()
+        time.sleep(3 * keys._POLL_S)
+        assert terminal.cooked() and process.poll() is None and ratings_in(path) == []
+        process.send_signal(signal.SIGUSR1)
+        since = time.monotonic()
+        wait_for(lambda: not terminal.cooked())
+        assert row.seconds is not None and time.monotonic() - since <= row.seconds + SLOW_S
+        terminal.type("-")
+        wait_for(lambda: ratings_in(path)[-1:] == [-1.0])
+        terminal.type("\x03")
         _, said = process.communicate(timeout=40)
-        assert process.returncode == 0, said
-    assert ratings_in(path) == []
+        assert process.returncode == 130 and not row.message, said
