@@ -252,7 +252,24 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_an_endless_loop_is_ended_from_outside() -> None:
+def test_an_endless_loop_is_ended_from_outside(make: Callable[..., Host]) -> None:
+    def endless(number: int) -> None:
+        while number > 3:
+            pass
+
+    before, row = threading.active_count(), find("mapper-loops")
+    host = make(Constant(60.0))
+    tempo(host, 2)
+    host.install(seat(Unbounded(140.0, act=endless), "endless", Budget(0.05)), fade_s=0.0)
+    assert tempo(host, 3) == [140.0] * 3
+    values = tempo(host, 32)
+    assert row.says([str(reports(host)[-1])]), reports(host)
+    assert row.seconds is not None and (values.index(60.0) + 1) * TICK_S <= row.seconds + 1e-9
+    host.leave()
+    wait_for(lambda: threading.active_count() <= before)
+
+
+def test_a_worker_that_loops_ends_when_it_is_left() -> None:
     def endless(_: object) -> None:
         while True:
             pass

@@ -329,13 +329,16 @@ def test_the_projects_own_configurations_are_never_written(tmp_path: Path) -> No
         mappers.stop()
 
 
-def test_a_file_that_is_saved_is_taken_up_by_itself_and_a_broken_one_is_not(stage: Stage) -> None:
+def test_a_file_that_is_saved_is_taken_up_by_itself_and_a_broken_one_is_not(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     stage.file.write_text(CONFIG.replace("gain = 1.0", "gain = 4.0"))
     wait_for(lambda: len(stage.mappers.history.steps) == 2)
     stage.play(1)
     assert stage.session.pipeline.host.playing.mapper.routes["tempo"].gain == 4.0  # type: ignore[attr-defined]
     stage.file.write_text(CONFIG[: CONFIG.index("output = [60")] + "output = [60")
     wait_for(lambda: stage.mappers.refusals == 1)
+    wait_for(lambda: find("saved-half").says(caplog.messages))
     stage.play(1)
     assert stage.session.pipeline.host.playing.mapper.routes["tempo"].gain == 4.0  # type: ignore[attr-defined]
     stage.file.unlink()  # many editors put another file in place
@@ -350,7 +353,9 @@ def _written(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_users_file_that_is_saved_is_loaded_anew_and_a_broken_one_is_not(stage: Stage) -> None:
+def test_a_users_file_that_is_saved_is_loaded_anew_and_a_broken_one_is_not(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     mine = stage.write("mine.py")
     stage.done(stage.mappers.load(str(mine)))
     assert stage.play(15)["tempo"] == pytest.approx(100.0)
@@ -358,6 +363,7 @@ def test_a_users_file_that_is_saved_is_loaded_anew_and_a_broken_one_is_not(stage
     wait_for(lambda: stage.play(1)["tempo"] == pytest.approx(120.0))
     stage.write("mine.py", act="return {}")
     wait_for(lambda: stage.mappers.refusals == 1)
+    wait_for(lambda: find("mapper-saved-broken").says(caplog.messages))
     assert stage.play(2)["tempo"] == pytest.approx(120.0)
     mine.write_text(MINE.replace("MAP", "pass").replace("PREPARE", "pass").replace("100.0", "90.0"))
     wait_for(lambda: stage.play(1)["tempo"] == pytest.approx(90.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,12 @@ from brainmusic_daemon.api import (
 from brainmusic_daemon.clock import VirtualClock
 from brainmusic_daemon.config import Config
 from brainmusic_daemon.service.daemon import Daemon
-from brainmusic_daemon.service.host import OutputHost
+from brainmusic_daemon.service.host import _RETRY_S, OutputHost
 from brainmusic_daemon.service.render import render, render_files
 from brainmusic_daemon.service.session import Session
 from tests import edf_writer
+from tests.faults import find
+from tests.receivers import wait_for
 from tests.signals import CYTON, pink
 
 
@@ -282,8 +283,10 @@ def test_a_daemon_without_a_source_gives_up_after_its_patience() -> None:
 
 def test_a_daemon_whose_outputs_all_fail_says_which() -> None:
     daemon = Daemon(configured('output.osc.targets=["no-such-host.invalid:1"]', "session.patience_s=0.2"))
-    with pytest.raises(OutputLost, match=r"no-such-host\.invalid"):
+    with pytest.raises(OutputLost, match=r"no-such-host\.invalid") as caught:
         daemon.run(threading.Event())
+    row = find("outputs-all-lost")
+    assert row.says([str(caught.value)]) and row.state == f"exit {caught.value.exit_code}"
 
 
 def test_a_daemon_runs_and_stops_and_leaves_no_thread() -> None:
@@ -306,18 +309,18 @@ def test_rendering_without_outputs_counts_states() -> None:
     assert done.seconds == pytest.approx(2.0)
 
 
-def test_an_output_that_breaks_its_promise_on_opening_is_told_and_tried_again() -> None:
+def test_an_output_that_breaks_its_promise_on_opening_is_told_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     broken, good = Listener(), Listener()
     broken.refuse = [ValueError("unexpected")]
     made, changes = host(broken=broken, good=good)
     made.start()
-    deadline = time.monotonic() + 10
-    while not (broken.opened and good.opened) and time.monotonic() < deadline:
-        assert "broken" not in made.lost or made.lost["broken"] == (
-            "output 'broken' failed to open: ValueError: unexpected"
-        )
-        time.sleep(0.01)
+    row = find("output-breaks-when-opened")
+    assert row.seconds == max(_RETRY_S)  # between two tries
+    wait_for(lambda: broken.opened and good.opened, row.seconds, "for both")
     made.stop()
+    assert "output 'broken' failed to open: ValueError: unexpected" in caplog.messages and row.says(caplog.messages)
     assert broken.opened == good.opened == 1 and made.all_tried and changes[-1] == ()
 
 
