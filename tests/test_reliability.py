@@ -72,3 +72,9 @@ def test_the_means_of_proof_can_say_no() -> None:
         assert not proving.fails(Fault("idle", "values", "", "", "", "", 1.0, here, idle), folder)[0]
         failed, _, how = proving.fails(Fault("real", "values", "", "", "", "", 1.0, here, real), folder)
     assert failed and "assert" in how
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_is_held_against_what_its_test_sees(row: Fault) -> None:
+    """Otherwise page and test could drift apart."""
+    assert row.name in (page.CHECKOUT / row.test.partition("::")[0]).read_text(encoding="utf-8")
