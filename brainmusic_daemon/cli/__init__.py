@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from brainmusic_daemon.harmless import harmless
@@ -79,6 +80,27 @@ def _command() -> int:
 
 def _parsed() -> None:
     """Parse the arguments and run the command; ends with SystemExit."""
+    with _system_ends():
+        app = _app()
+    app()
+
+
+@contextmanager
+def _system_ends() -> Iterator[None]:
+    """Leave Ctrl-C to the system: an exception out of nowhere may get lost in a library that is being loaded."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _app() -> Callable[[], object]:
+    """Return the parser of what is asked for, its module loaded."""
     import typer
 
     from brainmusic_daemon import __version__
@@ -107,7 +129,7 @@ def _parsed() -> None:
     for name in asked if asked and asked[0] in COMMANDS else COMMANDS:
         module = importlib.import_module(f"{__name__}.{name}")
         app.command(context_settings=getattr(module, "CONTEXT", None))(getattr(module, name))
-    app()
+    return app
 
 
 def _leave(code: int) -> NoReturn:
