@@ -127,15 +127,14 @@ def test_threads_of_a_mapper_leave_the_tick_its_turn(tmp_path: Path) -> None:
     with heard() as osc, daemons.process(osc.target, config=config, name="busy") as running:
         wait_for(lambda: len(osc.ticks) > 20, 60, "for ticks")
         first, best = time.monotonic(), 0
-        for _ in range(5):  # whatever else the machine has to do for a while
+        for _ in range(30):  # whatever else the machine has to do for a while
             begin = time.monotonic()
-            time.sleep(2.0)
+            time.sleep(1.0)
             best = max(best, len([at for at in osc.ticks if at > begin]))
-            if best >= 45:
+            if best >= 36:
                 break
-        assert best >= 45, (
-            best
-        )  # of 100, 60 to 100 with nothing else to do; at most 35 with the interpreter's usual turns of 5 ms
+        # Of 50, with nothing else to do: 45 to 50; at most 29 with the interpreter's usual turns of 5 ms.
+        assert best >= 36, best
         row = find("mapper-starts-threads")
         assert row.seconds == 0.0 and osc.longest_gap(first) < HELD_UP_S
         assert not row.message and not any("mine.py' took" in line for line in running.said), running.said

@@ -15,6 +15,7 @@ from typing import Any
 
 from brainmusic_daemon.api import ConfigError
 from brainmusic_daemon.outputs.osc_encoding import Packet
+from brainmusic_daemon.outputs.quick_socket import QuickSocket
 
 RECONNECT_S = 1.0
 FULL = (errno.ENOBUFS, errno.ENOMEM)  # the system has no room at the moment, as a Mac says with a busy Wi-Fi
@@ -136,9 +137,8 @@ class Target:
 
     def _connect(self) -> None:
         family, address = self._place
-        made = socket.socket(family, socket.SOCK_DGRAM)
+        made = QuickSocket(family)
         try:
-            made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             made.connect(address)
         except OSError:
