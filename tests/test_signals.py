@@ -33,7 +33,7 @@ def ended(process: subprocess.Popen[str], sent: float, within: float) -> str:
     except subprocess.TimeoutExpired:
         process.kill()
         _, said = process.communicate()
-        pytest.fail(f"it does not end: {said[-500:]}")
+        pytest.fail(f"it does not end: {process.args} {said[-500:]}")
     took = time.monotonic() - sent
     assert took < within, f"{took:.2f} s: {said[-500:]}"
     return said

@@ -88,11 +88,11 @@ def _parsed() -> None:
 @contextmanager
 def _system_ends() -> Iterator[None]:
     """Leave Ctrl-C to the system: an exception out of nowhere may get lost in a library that is being loaded."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    except ValueError:  # not the main thread
-        yield
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield  # also where a script that started this in the background has Ctrl-C ignored
         return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
