@@ -87,10 +87,10 @@ def test_it_is_cancelled_by_keyboard_and_can_be_hidden(tab: Tab, running: Daemon
     tab.click("#calibrate-show")
     tab.wait("document.querySelector('#guide').open")
     tab.run("document.querySelector('#guide-cancel').focus()")
-    tab.press("\r")
+    tab.press("Enter")
     tab.wait("document.querySelector('#guide').dataset.phase === 'cancelled'")
     assert "ben" not in profile_file.known()
-    tab.press("\r")
+    tab.press("Enter")
     tab.wait("!document.querySelector('#guide').open")
     assert tab.errors == []
 

@@ -229,7 +229,7 @@ def test_a_browser_that_keeps_nothing_shows_the_page_all_the_same(chromium: Brow
     tab = chromium.tab()
     blocked = "Object.defineProperty(window, %r, { get() { throw new DOMException('blocked', 'SecurityError'); } });"
     source = "".join(blocked % name for name in ("localStorage", "sessionStorage"))
-    tab._call("Page.addScriptToEvaluateOnNewDocument", source=source)
+    tab.page.add_init_script(source)
     tab.prefer("dark")
     tab.open(running.web.url)
     tab.wait("window.brainmusic && brainmusic.traces.count > 5")
