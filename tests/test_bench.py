@@ -17,6 +17,7 @@ from brainmusic_daemon.service.bench.figures import Figure
 from brainmusic_daemon.service.bench.run import Bench
 from brainmusic_daemon.service.bench.stimulus import HALF_PERIOD, HIGH_UV, LOW_UV, TRUE_RATE_HZ, Stimulus, amplitude
 from brainmusic_daemon.service.bench.stimulus import steps as steps_between
+from tests.parts import CHECKOUT
 from tests.pulse import Pulse, pulse  # noqa: F401  the fixture
 
 RATE = 48_000
@@ -194,9 +195,12 @@ def test_the_share_of_each_stage_is_told_the_analysis_first() -> None:
 
 
 def _bench(env: dict[str, str], state: Path) -> dict[str, Any]:
+    """Run the command as an installed one is, in a folder with a file that has the name of a library."""
+    (state / "numpy.py").write_text("raise ImportError('not that numpy')", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "brainmusic_daemon", "bench", "--seconds", "5", "--json"],
-        env={**env, "XDG_STATE_HOME": str(state)},
+        [sys.executable, "-P", "-m", "brainmusic_daemon", "bench", "--seconds", "5", "--json"],
+        env={**env, "XDG_STATE_HOME": str(state), "PYTHONPATH": str(CHECKOUT)},
+        cwd=state,
         capture_output=True,
         text=True,
         timeout=500,

@@ -94,7 +94,7 @@ ROWS = (
         seconds=0.02,
         recovery="after there is room; it is counted",
         test="tests/test_osc.py::test_a_full_buffer_drops_counts_and_never_blocks",
-        without=(_TARGET, "            made.setblocking(False)\n", ""),
+        without=("brainmusic_daemon/outputs/quick_socket.py", "        self.setblocking(False)\n", ""),
     ),
     _row(
         name="osc-queue-full",

@@ -37,6 +37,7 @@ class Beside:
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.{module}", *arguments],
             env=env,
+            cwd=Path(__file__).parents[3],  # a module of the user's folder is none of ours, whatever its name
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
