@@ -97,8 +97,11 @@ def _session(subject: str, folder: Path, seconds: float, env: Mapping[str, str])
     chosen = {
         "source.kind": "lsl",
         "source.stream": name,
+        "session.name": f"bench-{subject}",  # two daemons at a time
         "session.patience_s": 60.0,
         "session.status": False,
+        "web.enabled": False,
+        "control.osc_port": 0,
         "output.audio.enabled": False,
         "output.osc.targets": [f"127.0.0.1:{port}"],
         "output.osc.features": ["raw.alpha.occipital", "alpha.occipital"],
